@@ -1,0 +1,25 @@
+# Compiler flags of every target, in one place.
+add_library(krux_flags INTERFACE)
+target_include_directories(krux_flags INTERFACE ${CMAKE_SOURCE_DIR} ${CMAKE_BINARY_DIR}/generated)
+target_compile_definitions(krux_flags INTERFACE _GNU_SOURCE KRUX_VERSION="${PROJECT_VERSION}")
+target_compile_options(krux_flags INTERFACE
+  -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Wnon-virtual-dtor -Werror=return-type
+  -fstack-protector-strong -fno-omit-frame-pointer
+  $<$<CONFIG:Release>:-D_FORTIFY_SOURCE=2 -fcf-protection -fPIE>)
+
+# The tiny static programs (krux-mountd, krux-spawnd) never carry a sanitizer: its runtime would be
+# the largest thing in them and it opens /proc, which they do not have.
+add_library(krux_flags_sanitized INTERFACE)
+target_link_libraries(krux_flags_sanitized INTERFACE krux_flags)
+if(KRUX_SANITIZE)
+  target_compile_options(krux_flags_sanitized INTERFACE -fsanitize=${KRUX_SANITIZERS} -fno-sanitize-recover=all)
+  target_link_options(krux_flags_sanitized INTERFACE -fsanitize=${KRUX_SANITIZERS})
+endif()
+
+# krux_test(<name> SOURCES … LIBS …): one GoogleTest program, discovered by ctest, named after the file.
+function(krux_test name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;LIBS;LABELS" ${ARGN})
+  add_executable(${name} ${ARG_SOURCES})
+  target_link_libraries(${name} PRIVATE krux_flags_sanitized ${ARG_LIBS} GTest::gtest_main)
+  gtest_discover_tests(${name} DISCOVERY_TIMEOUT 60 PROPERTIES LABELS "${ARG_LABELS}" TIMEOUT 300)
+endfunction()
