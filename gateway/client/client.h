@@ -1,0 +1,84 @@
+// Client: the one door. The CLI, MCP, the SDK and the tests make their calls through it; it holds no
+// policy. Blocking, one request at a time, one Client per thread.
+//
+//   Client client = KRUX_TRY(EnsureGateway(paths, {}));             // gateway/client/ensure.h
+//   WorkDir work = KRUX_TRY(ChooseWork(std::nullopt));              // gateway/client/work_dir.h
+//   OpenReply opened = KRUX_TRY(client.Open(work, "read_only"));
+//   Reply reply = KRUX_TRY(client.Call("fs.read", {{"path", "/home/me/project/README.md"}}));
+//   if (reply.code == ExitCode::kOk) write(1, reply.output…);
+//
+// An Error is "the gateway could not be asked" (69, 65, 78, …). Deny, ask and every failure of the
+// call itself are Replies: their `code` is the exit code.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/channel.h"
+#include "base/sealed_memfd.h"
+#include "gateway/client/paths.h"
+#include "gateway/client/work_dir.h"
+#include "gateway/protocol.h"
+
+namespace krux::gateway {
+
+// The bulk part of a result: a sealed memfd, read with pread(2), never mapped.
+class ResultBytes {
+ public:
+  ResultBytes() = default;
+  // Checks seals, size and header against `bytes` of the reply.
+  static Result<ResultBytes> Accept(UniqueFd fd, uint64_t bytes);
+  uint64_t size() const { return size_; }
+  Result<void> Read(uint64_t offset, std::span<uint8_t> out) const;
+  Result<std::string> ReadAll() const;
+
+ private:
+  SealedMemfd memfd_;
+  uint64_t size_ = 0;
+};
+
+struct Reply : CallReply {
+  ResultBytes output;     // e.g. the bytes of the file; stdout then stderr of a program
+};
+
+class Client {
+ public:
+  Client() = default;
+  // Connects and says hello. kUnreachable when nobody answers within `timeout_ms` or the socket is
+  // served by a uid other than `paths.owner`.
+  static Result<Client> Connect(const GatewayPaths& paths, int timeout_ms = 10'000);
+  static Result<Client> ConnectAdmin(const GatewayPaths& paths, int timeout_ms = 10'000);
+  // Over a socket that is already connected (tests).
+  static Result<Client> Adopt(Channel channel, int timeout_ms = 10'000);
+
+  const HelloReply& gateway() const { return gateway_; }
+
+  // Opens (or joins) the session of (this uid, `work`, `profile`). An empty profile is read_only.
+  Result<OpenReply> Open(const WorkDir& work, std::string_view profile = {});
+  // One call in the session of the last Open. Waits until the gateway answers; the gateway's own
+  // deadlines bound that.
+  Result<Reply> Call(std::string_view capability, cbor::Map args);
+  Result<StatusReply> Status();
+  // Asks for a signed checkpoint over everything that is durable now; returns the number of records.
+  Result<uint64_t> Checkpoint();
+  // Admin only: the gateway ends its calls, closes the log and exits. Returns when it has let go of
+  // the connection.
+  Result<void> Stop();
+
+  Channel& channel() { return channel_; }
+
+ private:
+  static Result<Client> ConnectTo(const std::string& socket, uid_t owner, int timeout_ms);
+  // Sends one request and receives its reply, at most `max_fds` descriptors with it.
+  Result<std::pair<cbor::Value, Packet>> Ask(std::span<const uint8_t> request, std::span<const int> fds,
+                                             std::string_view expected, size_t max_fds, int timeout_ms);
+  Channel channel_;
+  HelloReply gateway_;
+  cbor::Bytes session_;
+  uint64_t next_id_ = 1;
+  int timeout_ms_ = 10'000;
+};
+
+}  // namespace krux::gateway
