@@ -2,8 +2,8 @@
 
 #include <string.h>
 
-/* The length of the UTF-8 sequence at bytes[0, left), 0 if there is none. RFC 3629 §4: the second
- * byte's range depends on the first, which is what shuts out overlong forms and surrogates. */
+// The length of the UTF-8 sequence at bytes[0, left), 0 if there is none. RFC 3629 §4: the second
+// byte's range depends on the first, which is what shuts out overlong forms and surrogates.
 static size_t utf8_sequence(const unsigned char* bytes, size_t left) {
   unsigned char low = 0x80, high = 0xBF;
   size_t need;
@@ -39,7 +39,7 @@ bool krux_path_is_utf8(const char* bytes, size_t length) {
   return true;
 }
 
-/* What is wrong with the input as a whole, before it is taken apart. */
+// What is wrong with the input as a whole, before it is taken apart.
 static krux_path_status check_input(const char* in, size_t in_length) {
   if (in_length == 0) return KRUX_PATH_EMPTY;
   if (in_length >= KRUX_PATH_SIZE) return KRUX_PATH_TOO_LONG;
@@ -57,7 +57,7 @@ krux_path_status krux_path_canonical(const char* in, size_t in_length, char* out
   if (status != KRUX_PATH_OK) return status;
   if (out_size < 2) return KRUX_PATH_NO_SPACE;
 
-  size_t length = 0; /* INVARIANT: out[0, length) is "" or "/name" repeated; length <= position */
+  size_t length = 0; // INVARIANT: out[0, length) is "" or "/name" repeated; length <= position
   size_t position = 0;
   while (position < in_length) {
     while (position < in_length && in[position] == '/') position++;

@@ -1,0 +1,44 @@
+// MakePlan: one bound call under one policy becomes everything the pipeline needs: the Call that
+// decide() judges, the Spec that is built, and the Footprint of that Spec.
+//
+//   cbor::Map args = KRUX_TRY(Bind(*capability, arguments));
+//   Plan plan = KRUX_TRY(MakePlan(*capability, args, session_policy, session));
+//   Decision d = policy::Decide(state, plan.call, plan.footprint, now_ms);
+//
+// A call outside the policy is no error: its scope bit is false and decide() denies it with the rule.
+#pragma once
+
+#include <string>
+
+#include "policy/decide.h"
+#include "policy/policy_file.h"
+#include "runtime/catalog.h"
+#include "sandbox/spec.h"
+
+namespace krux::runtime {
+
+// What a session brings to each of its calls.
+struct PlanSession {
+  std::string work;                     // canonical path of WORK
+  cbor::Bytes session_id;               // 16 bytes
+  uint64_t generation = 0;
+  sandbox::LayerMask degraded = 0;      // layers the operator lets be missing
+  sandbox::Limits limits;               // the ceiling of every call
+};
+
+struct Plan {
+  policy::Call call;
+  policy::Footprint footprint;
+  sandbox::Spec spec;                   // complete but for call_id
+  sandbox::TemplateSpec template_spec;  // the template that the Spec runs in
+};
+
+// `args` come from Bind. `policy` may still hold ${WORK}. Errors are kBadData (request too large).
+Result<Plan> MakePlan(const Capability& capability, const cbor::Map& args,
+                      const policy::Policy& policy, const PlanSession& session);
+
+// What the sandbox that `spec` describes can touch, in terms of `policy`: read from the Spec alone.
+policy::Footprint FootprintOf(const sandbox::Spec& spec, const policy::Policy& policy,
+                              const std::string& work);
+
+}  // namespace krux::runtime

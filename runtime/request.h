@@ -1,0 +1,39 @@
+// Request: what the worker is asked to do, as bytes in Spec::request. Written by runtime/plan.cc,
+// carried unread by kruxd and krux-spawnd, read by runtime/worker.
+//
+//   Request request{"fs.read", args, {{"/home/ann/project", true, false, false}}, scope};
+//   spec.request = KRUX_TRY(EncodeRequest(request));
+#pragma once
+
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/cbor_value.h"
+#include "policy/match.h"
+
+namespace krux::runtime {
+
+inline constexpr size_t kMaxRequestBytes = 40 * 1024;  // leaves room for the Spec in one packet
+
+// A tree of the sandbox that this call may use; equals a sandbox::PathRule of the Spec.
+struct Grant {
+  std::string path;
+  bool read = false;
+  bool write = false;
+  bool exec = false;
+  bool operator==(const Grant&) const = default;
+};
+
+struct Request {
+  std::string capability;
+  cbor::Map args;              // as bound by the catalog
+  std::vector<Grant> grants;
+  policy::Scope read_scope;    // bound to WORK; matched again on the resolved path
+};
+
+// Code kBadData when the request is larger than kMaxRequestBytes.
+Result<cbor::Bytes> EncodeRequest(const Request& request);
+Result<Request> DecodeRequest(std::span<const uint8_t> bytes);
+
+}  // namespace krux::runtime
