@@ -3,7 +3,7 @@
 // docs/PROTOCOL.md specifies the wire; this file is its code.
 //
 //   Bytes packet = Encode(HelloRequest{});
-//   MessageType type = KRUX_TRY(PeekType(value));
+//   std::string type = KRUX_TRY(MessageTypeOf(value));
 //   CallRequest call = KRUX_TRY(DecodeCallRequest(value));
 //
 // SOCK_SEQPACKET, one CBOR map with text keys per packet, at most 64 KiB, descriptors by SCM_RIGHTS.

@@ -1,0 +1,171 @@
+#include "gateway/client/client.h"
+
+#include <cerrno>
+
+#include "sandbox/result.h"
+
+namespace krux::gateway {
+namespace {
+
+// A call is bounded by the gateway's own deadlines; this one only ends the wait for a stopped gateway.
+constexpr int kCallTimeoutMs = 15 * 60 * 1000;
+constexpr uint64_t kMaxResultBytes = sandbox::kResultDataOffset + (64ull << 20);
+
+Error Unreachable(std::string message, int sys_errno = 0) {
+  return Error{ExitCode::kUnreachable, sys_errno, "gateway", std::move(message)};
+}
+
+}  // namespace
+
+Result<ResultBytes> ResultBytes::Accept(UniqueFd fd, uint64_t bytes) {
+  ResultBytes result;
+  result.memfd_ = KRUX_TRY(SealedMemfd::Accept(std::move(fd), kMaxResultBytes));
+  sandbox::ResultHeader header{};
+  KRUX_TRY(result.memfd_.Read(0, std::span(reinterpret_cast<uint8_t*>(&header), sizeof(header))));
+  if (header.magic != sandbox::kResultMagic || header.data_bytes != bytes ||
+      bytes > result.memfd_.size() - sandbox::kResultDataOffset) {
+    return Fail(ExitCode::kBadData, "result", "the result does not have the size that the gateway announced");
+  }
+  result.size_ = bytes;
+  return result;
+}
+
+Result<void> ResultBytes::Read(uint64_t offset, std::span<uint8_t> out) const {
+  if (offset > size_ || out.size() > size_ - offset) {
+    return Fail(ExitCode::kInternal, "result", "read beyond the end of the result");
+  }
+  if (out.empty()) return {};
+  return memfd_.Read(sandbox::kResultDataOffset + offset, out);
+}
+
+Result<std::string> ResultBytes::ReadAll() const {
+  std::string all(size_, '\0');
+  KRUX_TRY(Read(0, std::span(reinterpret_cast<uint8_t*>(all.data()), all.size())));
+  return all;
+}
+
+Result<Client> Client::Connect(const GatewayPaths& paths, int timeout_ms) {
+  return ConnectTo(paths.gateway_socket, paths.owner, timeout_ms);
+}
+
+Result<Client> Client::ConnectAdmin(const GatewayPaths& paths, int timeout_ms) {
+  return ConnectTo(paths.admin_socket, paths.owner, timeout_ms);
+}
+
+Result<Client> Client::ConnectTo(const std::string& socket, uid_t owner, int timeout_ms) {
+  Channel channel = KRUX_TRY(Channel::Connect(socket));
+  // SO_PEERCRED of a connected socket is who called listen(2): nobody else may play the gateway.
+  const PeerCredentials server = KRUX_TRY(channel.Peer());
+  if (server.uid != owner) {
+    return std::unexpected(Unreachable("`" + socket + "` is served by uid " + std::to_string(server.uid) +
+                                       ", not by uid " + std::to_string(owner) + "; do not use it"));
+  }
+  return Adopt(std::move(channel), timeout_ms);
+}
+
+Result<Client> Client::Adopt(Channel channel, int timeout_ms) {
+  Client client;
+  client.channel_ = std::move(channel);
+  client.timeout_ms_ = timeout_ms;
+  const auto [value, packet] = KRUX_TRY(client.Ask(Encode(HelloRequest{}), {}, "hello", 0, timeout_ms));
+  client.gateway_ = KRUX_TRY(DecodeHelloReply(value));
+  if (client.gateway_.version != kProtocolVersion) {
+    return std::unexpected(Unreachable("the gateway speaks version " + std::to_string(client.gateway_.version) +
+                                       " of the protocol; run `krux gateway stop` to replace it"));
+  }
+  return client;
+}
+
+Result<std::pair<cbor::Value, Packet>> Client::Ask(std::span<const uint8_t> request, std::span<const int> fds,
+                                                   std::string_view expected, size_t max_fds, int timeout_ms) {
+  if (!channel_.valid()) return std::unexpected(Unreachable("not connected to a gateway"));
+  if (auto sent = channel_.Send(request, fds); !sent) {
+    // A gateway that is full or stopping says so before it closes: look for that before giving up.
+    if (sent.error().sys_errno != EPIPE) return std::unexpected(sent.error());
+  }
+  auto received = channel_.ReceiveWithin(timeout_ms, max_fds);
+  if (!received) {
+    Error error = received.error();
+    if (error.code == ExitCode::kTimeout) {
+      error = Unreachable("the gateway does not answer; `krux gateway status` and its log say more");
+    }
+    return std::unexpected(std::move(error));
+  }
+  if (received->eof) {
+    return std::unexpected(Unreachable("the gateway closed the connection; retry the call", ECONNRESET));
+  }
+  cbor::Value value = KRUX_TRY(cbor::Decode(received->bytes));
+  const std::string type = KRUX_TRY(MessageTypeOf(value));
+  if (type == "error") {
+    const ErrorReply error = KRUX_TRY(DecodeErrorReply(value));
+    return Fail(error.code, "gateway", error.message);
+  }
+  if (type != expected) {
+    return Fail(ExitCode::kBadData, "gateway", "the gateway answered `" + Clip(type, 64) + "` out of turn");
+  }
+  return std::pair(std::move(value), std::move(*received));
+}
+
+Result<OpenReply> Client::Open(const WorkDir& work, std::string_view profile) {
+  // The folder is queued in a socketpair of ours: whoever receives it at the other end reads our
+  // uid from the socket itself, and nobody between can put another folder in its place.
+  auto [mine, theirs] = KRUX_TRY(Channel::Pair());
+  const uint8_t mark = 'w';
+  const int work_fd[] = {work.fd.get()};
+  KRUX_TRY(mine.Send(std::span(&mark, 1), work_fd));
+  const int end[] = {theirs.fd()};
+  const cbor::Bytes request = Encode(OpenRequest{.profile = std::string(profile)});
+  const auto [value, packet] = KRUX_TRY(Ask(request, end, "opened", 0, kCallTimeoutMs));
+  OpenReply opened = KRUX_TRY(DecodeOpenReply(value));
+  session_ = opened.session;
+  return opened;
+}
+
+Result<Reply> Client::Call(std::string_view capability, cbor::Map args) {
+  if (session_.empty()) return Fail(ExitCode::kUsage, "gateway", "no session; open one first");
+  if (capability.size() > kMaxCapabilityBytes) {
+    return Fail(ExitCode::kBadData, "gateway", "the name of the capability is longer than 256 bytes");
+  }
+  const CallRequest call{.id = next_id_++,
+                         .session = session_,
+                         .capability = std::string(capability),
+                         .args = std::move(args),
+                         .profile = {}};
+  const cbor::Bytes request = Encode(call);
+  if (request.size() > kMaxPacket) {
+    return Fail(ExitCode::kBadData, "gateway", "the arguments are larger than one message of 64 KiB; shorten them");
+  }
+  auto [value, packet] = KRUX_TRY(Ask(request, {}, "result", 1, kCallTimeoutMs));
+  Reply reply;
+  static_cast<CallReply&>(reply) = KRUX_TRY(DecodeCallReply(value));
+  if (reply.id != call.id) return Fail(ExitCode::kBadData, "gateway", "the gateway answered another call");
+  if (reply.bytes > 0) {
+    if (packet.fds.empty()) return Fail(ExitCode::kBadData, "gateway", "the gateway sent no result descriptor");
+    reply.output = KRUX_TRY(ResultBytes::Accept(std::move(packet.fds[0]), reply.bytes));
+  }
+  return reply;
+}
+
+Result<StatusReply> Client::Status() {
+  const auto [value, packet] = KRUX_TRY(Ask(Encode(StatusRequest{}), {}, "status", 0, timeout_ms_));
+  return DecodeStatusReply(value);
+}
+
+Result<uint64_t> Client::Checkpoint() {
+  const auto [value, packet] = KRUX_TRY(Ask(Encode(CheckpointRequest{}), {}, "checkpoint", 0, timeout_ms_));
+  return KRUX_TRY(DecodeCheckpointReply(value)).size;
+}
+
+Result<void> Client::Stop() {
+  const auto [value, packet] = KRUX_TRY(Ask(Encode(StopRequest{}), {}, "stopping", 0, timeout_ms_));
+  KRUX_TRY(DecodeStopReply(value));
+  // The connection ends when the gateway has closed its log.
+  auto end = channel_.ReceiveWithin(timeout_ms_, 0);
+  if (end && !end->eof) return Fail(ExitCode::kBadData, "gateway", "the gateway goes on talking after `stopping`");
+  if (!end && end.error().code == ExitCode::kTimeout) {
+    return std::unexpected(Unreachable("the gateway said it stops, but has not within its time"));
+  }
+  return {};
+}
+
+}  // namespace krux::gateway
