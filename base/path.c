@@ -57,7 +57,7 @@ krux_path_status krux_path_canonical(const char* in, size_t in_length, char* out
   if (status != KRUX_PATH_OK) return status;
   if (out_size < 2) return KRUX_PATH_NO_SPACE;
 
-  size_t length = 0; // INVARIANT: out[0, length) is "" or "/name" repeated; length <= position
+  size_t length = 0;  // INVARIANT: out[0, length) is "" or "/name" repeated; length <= position
   size_t position = 0;
   while (position < in_length) {
     while (position < in_length && in[position] == '/') position++;

@@ -19,8 +19,8 @@ extern "C" {
 #endif
 
 enum {
-  KRUX_PATH_SIZE = 4096,         // PATH_MAX, bytes, with the final NUL
-  KRUX_PATH_COMPONENT_MAX = 255, // NAME_MAX, bytes
+  KRUX_PATH_SIZE = 4096,          // PATH_MAX, bytes, with the final NUL
+  KRUX_PATH_COMPONENT_MAX = 255,  // NAME_MAX, bytes
 };
 
 typedef enum krux_path_status {
@@ -32,7 +32,7 @@ typedef enum krux_path_status {
   KRUX_PATH_COMPONENT_TOO_LONG,
   KRUX_PATH_NOT_UTF8,
   KRUX_PATH_ABOVE_ROOT,
-  KRUX_PATH_NO_SPACE, // `out_size` is too small for the result and its NUL
+  KRUX_PATH_NO_SPACE,  // `out_size` is too small for the result and its NUL
 } krux_path_status;
 
 // Writes the canonical form of in[0, in_length) and a NUL to `out`, its length to `out_length`.
@@ -53,4 +53,4 @@ bool krux_path_within(const char* tree, size_t tree_length, const char* path, si
 }
 #endif
 
-#endif // KRUX_BASE_PATH_H_
+#endif  // KRUX_BASE_PATH_H_

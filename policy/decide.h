@@ -63,7 +63,7 @@ struct Footprint {
   bool network = false;            // some network hole exists
   bool runs_program = false;       // an executable chosen by the agent runs
   bool within_grants = true;       // every tree lies inside the policy's path scopes
-  uint32_t layers = 0;             // layers the Spec requires, bits of sandbox::Layer
+  uint32_t layers = 0;             // layers that must be measured to hold, bits of sandbox::Layer
 };
 
 // Part of a decision that can pull the verdict below allow.
@@ -97,6 +97,7 @@ struct Authority {
   Level levels[kDimensions] = {};          // default: never
   std::string level_rules[kDimensions];    // "read_only:9 levels.read_files", or "…: unlisted = never"
   uint32_t required_layers = 0;            // isolation.require, bits of sandbox::Layer
+  std::string isolation_rule;              // "read_only:23 isolation.require", empty where not set
 };
 
 struct State {
