@@ -21,6 +21,6 @@ add_custom_command(
   COMMENT "Compiling the seccomp rules" VERBATIM)
 
 add_library(krux_layers STATIC
-  seccomp.cc
+  caps.cc fds.cc landlock.cc rlimits.cc seccomp.cc
   ${layers_generated}/seccomp_filters.cc ${layers_generated}/seccomp_filters.h)
 target_link_libraries(krux_layers PUBLIC krux_base_core PRIVATE krux_flags)
