@@ -23,7 +23,7 @@ struct LandlockPath {
   const char* path;  // inside the sandbox; must exist
   bool read;         // read files, list directories
   bool write;        // write, truncate, create and remove files, directories and links, rename
-  bool exec;         // execute files
+  bool exec;         // execute files; the kernel asks for reading too, so it needs `read` beside it
 };
 
 // What one ABI handles.
@@ -43,7 +43,8 @@ int LandlockAbi();
 int RestrictPaths(int abi, const LandlockPath* rules, size_t n);
 
 // 0 if opening `path` for reading is refused with EACCES; -EPROTO if it opens; else -errno (ENOENT:
-// the template has no such file, so nothing is shown). `path` must be a file no rule covers.
+// the template has no such file, so nothing is shown). `path` must be a file that no rule covers and
+// that is readable by everybody: a file mode that refuses would be taken for Landlock.
 int ProbeCanary(const char* path);
 // 0 if `path` opens for reading (file or directory), else -errno.
 int ProbeGranted(const char* path);
