@@ -1,0 +1,199 @@
+#include "runtime/catalog.h"
+
+#include <algorithm>
+#include <array>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/path.h"
+#include "policy/nearest.h"
+
+namespace krux::runtime {
+namespace {
+
+constexpr uint64_t kMaxOffset = INT64_MAX;         // off_t
+constexpr uint64_t kMaxRead = 16ull << 20;         // the data part of a result
+constexpr uint64_t kMaxPathBytes = KRUX_PATH_SIZE - 1;
+constexpr uint64_t kMaxEntries = 1000;
+constexpr uint64_t kMaxWords = 256;
+constexpr size_t kMaxArgvBytes = 32 * 1024;        // all words together
+constexpr uint64_t kMaxTimeoutMs = 600'000;
+
+constexpr Arg kReadArgs[] = {
+    {"path", ArgType::kPath, true, kMaxPathBytes, 0, "the file, an absolute path"},
+    {"offset", ArgType::kUint, false, kMaxOffset, 0, "first byte to read"},
+    {"limit", ArgType::kUint, false, kMaxRead, kMaxRead, "most bytes to read"},
+};
+constexpr Arg kListArgs[] = {
+    {"path", ArgType::kPath, true, kMaxPathBytes, 0, "the directory, an absolute path"},
+    {"offset", ArgType::kUint, false, kMaxOffset, 0, "entries to skip, in the order of their names"},
+    {"limit", ArgType::kUint, false, kMaxEntries, kMaxEntries, "most entries to return"},
+};
+constexpr Arg kStatArgs[] = {
+    {"path", ArgType::kPath, true, kMaxPathBytes, 0, "the file or directory, an absolute path"},
+};
+constexpr Arg kExecArgs[] = {
+    {"argv", ArgType::kTextList, true, kMaxWords, 0,
+     "the program and its arguments; no shell reads them"},
+    {"cwd", ArgType::kPath, false, kMaxPathBytes, 0, "working directory; without it, WORK"},
+    {"timeout_ms", ArgType::kUint, false, kMaxTimeoutMs, 30'000,
+     "milliseconds until the program and all its children are killed"},
+};
+
+using policy::Dimension;
+using policy::Risk;
+using sandbox::WorkClass;
+
+constexpr Capability kCatalog[] = {
+    {"fs.read", "read the bytes of a regular file",
+     "you need the content of one file, whole or from `offset` on",
+     "directories (fs.list), sizes and dates alone (fs.stat), devices and pipes (never)", kReadArgs,
+     Dimension::kReadFiles, Risk::kLow, WorkClass::kFs},
+    {"fs.list", "list the names in a directory, sorted, page by page",
+     "you need to know what a directory holds", "the content of files (fs.read); whole trees at once",
+     kListArgs, Dimension::kGlobSearch, Risk::kLow, WorkClass::kFs},
+    {"fs.stat", "tell type, size and dates of a path",
+     "you need to know whether and as what a path exists", "content (fs.read), names (fs.list)",
+     kStatArgs, Dimension::kReadFiles, Risk::kLow, WorkClass::kFs},
+    {"proc.exec", "run a program in WORK, without network and without a shell",
+     "a compiler, a test runner or another program has to run",
+     "reading files (fs.read): that needs no program and less authority", kExecArgs,
+     Dimension::kRunExec, Risk::kLow, WorkClass::kExec},
+};
+
+std::unexpected<Error> Bad(const Capability& capability, std::string why) {
+  return Fail(ExitCode::kBadData, "bind", "`" + std::string(capability.name) + "`: " + std::move(why));
+}
+
+std::string Quote(std::string_view text) { return "`" + std::string(text) + "`"; }
+
+// What is wrong with a text as an argument, or empty.
+std::string WrongInText(std::string_view text) {
+  if (text.find('\0') != std::string_view::npos) return "holds a NUL byte";
+  if (!krux_path_is_utf8(text.data(), text.size())) return "is not UTF-8";
+  return "";
+}
+
+Result<cbor::Value> BindPath(const Capability& capability, const Arg& arg, const cbor::Value& value) {
+  const std::string* text = value.text();
+  if (text == nullptr) return Bad(capability, Quote(arg.name) + " must be text");
+  char canonical[KRUX_PATH_SIZE];
+  size_t length = 0;
+  const krux_path_status status =
+      krux_path_canonical(text->data(), text->size(), canonical, sizeof canonical, &length);
+  if (status != KRUX_PATH_OK) {
+    return Bad(capability, Quote(arg.name) + " " + krux_path_status_text(status) +
+                               "; give an absolute path of existing names");
+  }
+  return cbor::Value(std::string_view(canonical, length));
+}
+
+Result<cbor::Value> BindText(const Capability& capability, const Arg& arg, const cbor::Value& value) {
+  const std::string* text = value.text();
+  if (text == nullptr) return Bad(capability, Quote(arg.name) + " must be text");
+  if (text->size() > arg.max) {
+    return Bad(capability, Quote(arg.name) + " is longer than " + std::to_string(arg.max) + " bytes");
+  }
+  if (const std::string wrong = WrongInText(*text); !wrong.empty()) {
+    return Bad(capability, Quote(arg.name) + " " + wrong);
+  }
+  return value;
+}
+
+Result<cbor::Value> BindUint(const Capability& capability, const Arg& arg, const cbor::Value& value) {
+  const uint64_t* number = value.uint();
+  if (number == nullptr) return Bad(capability, Quote(arg.name) + " must be a number, 0 or more");
+  if (*number > arg.max) {
+    return Bad(capability, Quote(arg.name) + " is " + std::to_string(*number) + "; at most " +
+                               std::to_string(arg.max) + " is possible");
+  }
+  return value;
+}
+
+Result<cbor::Value> BindTextList(const Capability& capability, const Arg& arg, const cbor::Value& value) {
+  const cbor::Array* list = value.array();
+  if (list == nullptr) return Bad(capability, Quote(arg.name) + " must be a list of texts");
+  if (list->size() > arg.max) {
+    return Bad(capability, Quote(arg.name) + " has more than " + std::to_string(arg.max) + " items");
+  }
+  size_t bytes = 0;
+  for (const cbor::Value& item : *list) {
+    if (item.text() == nullptr) return Bad(capability, Quote(arg.name) + " must hold texts only");
+    if (const std::string wrong = WrongInText(*item.text()); !wrong.empty()) {
+      return Bad(capability, "an item of " + Quote(arg.name) + " " + wrong);
+    }
+    bytes += item.text()->size();
+  }
+  if (bytes > kMaxArgvBytes) return Bad(capability, Quote(arg.name) + " is longer than 32 KiB in all");
+  if (arg.required && (list->empty() || list->front().text()->empty())) {
+    return Bad(capability, Quote(arg.name) + " needs a program as its first item");
+  }
+  return value;
+}
+
+Result<cbor::Value> BindOne(const Capability& capability, const Arg& arg, const cbor::Value& value) {
+  switch (arg.type) {
+    case ArgType::kPath:
+      return BindPath(capability, arg, value);
+    case ArgType::kText:
+      return BindText(capability, arg, value);
+    case ArgType::kUint:
+      return BindUint(capability, arg, value);
+    case ArgType::kTextList:
+      return BindTextList(capability, arg, value);
+    case ArgType::kBytes:
+      if (value.bytes() == nullptr) return Bad(capability, Quote(arg.name) + " must be bytes");
+      if (value.bytes()->size() > arg.max) return Bad(capability, Quote(arg.name) + " is too long");
+      return value;
+  }
+  return Bad(capability, Quote(arg.name) + " has no type");
+}
+
+Result<void> OnlyKnown(const Capability& capability, const cbor::Map& given) {
+  std::vector<std::string_view> names;
+  for (const Arg& arg : capability.args) names.push_back(arg.name);
+  for (const auto& [key, value] : given) {
+    if (key.text() == nullptr) return Bad(capability, "argument names must be text");
+    if (std::ranges::find(names, *key.text()) != names.end()) continue;
+    std::string known;
+    for (const std::string_view name : names) known += (known.empty() ? "; it takes " : ", ") + Quote(name);
+    return Bad(capability, "unknown argument " + Quote(*key.text()) +
+                               policy::DidYouMean(*key.text(), names, known));
+  }
+  return {};
+}
+
+}  // namespace
+
+std::span<const Capability> Catalog() { return kCatalog; }
+
+const Capability* FindCapability(std::string_view name) {
+  const auto found = std::ranges::find(kCatalog, name, &Capability::name);
+  return found == std::end(kCatalog) ? nullptr : found;
+}
+
+std::string_view SuggestCapability(std::string_view name) {
+  std::vector<std::string_view> names;
+  for (const Capability& capability : kCatalog) names.push_back(capability.name);
+  return policy::Nearest(name, names);
+}
+
+Result<cbor::Map> Bind(const Capability& capability, const cbor::Value& args) {
+  const cbor::Map* given = args.map();
+  if (given == nullptr) return Bad(capability, "arguments must be a map");
+  KRUX_TRY(OnlyKnown(capability, *given));
+  cbor::Map bound;
+  for (const Arg& arg : capability.args) {
+    if (const cbor::Value* value = given->Find(arg.name)) {
+      bound.Set(arg.name, KRUX_TRY(BindOne(capability, arg, *value)));
+    } else if (arg.required) {
+      return Bad(capability, "needs " + Quote(arg.name) + ": " + std::string(arg.help));
+    } else if (arg.type == ArgType::kUint) {
+      bound.Set(arg.name, arg.default_value);
+    }
+  }
+  return bound;
+}
+
+}  // namespace krux::runtime

@@ -1,0 +1,209 @@
+#include "runtime/plan.h"
+
+#include <algorithm>
+
+#include "base/path.h"
+#include "runtime/request.h"
+
+namespace krux::runtime {
+namespace {
+
+bool Within(std::string_view tree, std::string_view path) {
+  return krux_path_within(tree.data(), tree.size(), path.data(), path.size());
+}
+
+bool WithinOne(const std::vector<std::string>& trees, std::string_view path) {
+  return std::ranges::any_of(trees, [&](const std::string& tree) { return Within(tree, path); });
+}
+
+// What of `trees` lies in WORK: the only tree of a session's own that its template holds.
+std::vector<std::string> InWork(const std::vector<std::string>& trees, const std::string& work) {
+  std::vector<std::string> inside;
+  for (const std::string& tree : trees) {
+    if (Within(tree, work)) return {work};
+    if (Within(work, tree)) inside.push_back(tree);
+  }
+  return inside;
+}
+
+bool MayWrite(const policy::Policy& policy) {
+  return policy.authority.levels[static_cast<int>(policy::Dimension::kWriteFiles)] != policy::Level::kNever;
+}
+
+// Programs that lie in WORK can be started only where every clause allows any command: a list of
+// commands names programs of the program trees, and WORK is what the agent wrote.
+bool AnyCommand(const policy::Scope& exec) {
+  const auto any = [](const policy::Clause& clause) {
+    return clause.any || std::ranges::any_of(clause.allow, [](const policy::Pattern& pattern) {
+             return pattern.parts == std::vector<std::string>{"**"};
+           });
+  };
+  return !exec.clauses.empty() && std::ranges::all_of(exec.clauses, any);
+}
+
+sandbox::PathRule& RuleFor(std::vector<sandbox::PathRule>& rules, const std::string& path) {
+  const auto found = std::ranges::find(rules, path, &sandbox::PathRule::path);
+  if (found != rules.end()) return *found;
+  return rules.emplace_back(sandbox::PathRule{path});
+}
+
+std::string Words(const std::vector<std::string>& argv) {
+  std::string words;
+  for (const std::string& word : argv) words += (words.empty() ? "" : " ") + word;
+  return words;
+}
+
+std::vector<std::string> Argv(const cbor::Map& args) {
+  std::vector<std::string> argv;
+  const cbor::Value* list = args.Find("argv");
+  if (list == nullptr || list->array() == nullptr) return argv;
+  for (const cbor::Value& word : *list->array()) {
+    if (word.text() != nullptr) argv.push_back(*word.text());
+  }
+  return argv;
+}
+
+std::string Text(const cbor::Map& args, const char* name) {
+  const cbor::Value* value = args.Find(name);
+  return value != nullptr && value->text() != nullptr ? *value->text() : "";
+}
+
+void AddBit(policy::Call& call, policy::Membership in, std::string value, const char* scope) {
+  call.scopes.push_back({in.inside, std::move(in.rule), std::move(value), scope});
+}
+
+void AddPathBits(policy::Call& call, const policy::Policy& policy, const std::string& path,
+                 const std::string& work) {
+  AddBit(call, policy::CheckPath(policy.read_paths, path), path, "paths.read");
+  if (call.scopes.back().inside && !Within(work, path)) {
+    AddBit(call, {false, "sandbox.work"}, path, "WORK");
+  }
+}
+
+void PlanFiles(Plan& plan, const policy::Policy& policy, const cbor::Map& args, const std::string& work) {
+  AddPathBits(plan.call, policy, Text(args, "path"), work);
+  plan.call.contribution = policy::kPrivateData;
+  // The whole of WORK and not the one path: a link inside it may lead anywhere else inside it. The
+  // worker matches the scope again on what it found.
+  plan.spec.landlock = {{work, true, false, false}};
+}
+
+void PlanProgram(Plan& plan, const policy::Policy& policy, const cbor::Map& args, const std::string& work) {
+  const std::vector<std::string> argv = Argv(args);
+  policy::Call& call = plan.call;
+  AddBit(call, policy::CheckArgv(policy.exec, argv), Words(argv), "exec.allow");
+  AddPathBits(call, policy, Text(args, "cwd"), work);
+  call.risk = call.scopes[call.scopes.size() - 2].inside ? policy::Risk::kLow : policy::Risk::kElevated;
+
+  std::vector<sandbox::PathRule>& rules = plan.spec.landlock;
+  const bool any_command = AnyCommand(policy.exec);
+  for (const std::string& tree : InWork(policy::Trees(policy.read_paths), work)) {
+    sandbox::PathRule& rule = RuleFor(rules, tree);
+    rule.read = true;
+    rule.exec = any_command;
+  }
+  if (MayWrite(policy)) {
+    for (const std::string& tree : InWork(policy::Trees(policy.write_paths), work)) {
+      RuleFor(rules, tree).write = true;
+    }
+  }
+  for (const sandbox::PathRule& rule : rules) {
+    plan.template_spec.work_writable |= rule.write;
+    plan.template_spec.work_exec |= rule.exec;
+  }
+  plan.template_spec.program_trees = policy.program_trees;
+  for (const std::string& tree : policy.program_trees) {
+    sandbox::PathRule& rule = RuleFor(rules, tree);
+    rule.read = true;
+    rule.exec = true;
+  }
+  if (const cbor::Value* timeout = args.Find("timeout_ms"); timeout != nullptr && timeout->uint() != nullptr) {
+    plan.spec.limits.wall_ms = *timeout->uint();
+  }
+}
+
+bool SamePatterns(const policy::Scope& a, const policy::Scope& b) {
+  const auto same_clause = [](const policy::Clause& x, const policy::Clause& y) {
+    return x.any == y.any && std::ranges::equal(x.allow, y.allow, {}, &policy::Pattern::parts, &policy::Pattern::parts);
+  };
+  return std::ranges::equal(a.clauses, b.clauses, same_clause);
+}
+
+// Is one rule of the Spec within what `policy` grants to this class of work?
+bool Granted(const sandbox::PathRule& rule, const sandbox::Spec& spec, const policy::Policy& policy,
+             const std::string& work) {
+  if (spec.work_class == sandbox::WorkClass::kExec && !rule.write && WithinOne(policy.program_trees, rule.path)) {
+    return true;
+  }
+  if (!Within(work, rule.path)) return false;
+  if (spec.work_class == sandbox::WorkClass::kFs) {
+    // A built-in call reads what its request's scope covers, whatever the tree around it.
+    const Result<Request> request = DecodeRequest(spec.request);
+    return request && !rule.write && !rule.exec && SamePatterns(request->read_scope, policy.read_paths);
+  }
+  if (rule.read && !WithinOne(policy::Trees(policy.read_paths), rule.path)) return false;
+  if (rule.write && !(MayWrite(policy) && WithinOne(policy::Trees(policy.write_paths), rule.path))) return false;
+  return !rule.exec || AnyCommand(policy.exec);
+}
+
+}  // namespace
+
+policy::Footprint FootprintOf(const sandbox::Spec& spec, const policy::Policy& policy,
+                              const std::string& work) {
+  const policy::Policy bound = policy::ForWork(policy, work);
+  policy::Footprint footprint;
+  footprint.runs_program = spec.work_class == sandbox::WorkClass::kExec;
+  footprint.layers = spec.required & ~spec.degraded;
+  for (const sandbox::PathRule& rule : spec.landlock) {
+    // A tree above WORK would hold it as well.
+    footprint.reads_private |= rule.read && (Within(work, rule.path) || Within(rule.path, work));
+    footprint.writes |= rule.write;
+    footprint.within_grants &= Granted(rule, spec, bound, work);
+  }
+  return footprint;
+}
+
+Result<Plan> MakePlan(const Capability& capability, const cbor::Map& args,
+                      const policy::Policy& policy, const PlanSession& session) {
+  const policy::Policy bound = policy::ForWork(policy, session.work);
+  Plan plan;
+  plan.call.capability = capability.name;
+  plan.call.dimension = capability.dimension;
+  plan.call.risk = capability.risk;
+  AddBit(plan.call, policy::CheckName(bound.capabilities, capability.name), std::string(capability.name),
+         "capabilities.allow");
+
+  sandbox::Spec& spec = plan.spec;
+  spec.session_id = session.session_id;
+  spec.generation = session.generation;
+  spec.work_class = capability.work_class;
+  spec.limits = session.limits;
+  spec.degraded = session.degraded;
+  spec.required = sandbox::kAllLayers & ~session.degraded;
+  plan.template_spec.session_id = session.session_id;
+  plan.template_spec.generation = session.generation;
+  plan.template_spec.work_class = capability.work_class;
+
+  Request request{std::string(capability.name), args, {}, bound.read_paths};
+  if (capability.work_class == sandbox::WorkClass::kExec) {
+    if (args.Find("cwd") == nullptr) request.args.Set("cwd", session.work);
+    PlanProgram(plan, bound, request.args, session.work);
+    request.read_scope = {};  // programs are bounded by the kernel's rules alone
+  } else {
+    PlanFiles(plan, bound, args, session.work);
+  }
+  for (const sandbox::PathRule& rule : spec.landlock) {
+    request.grants.push_back({rule.path, rule.read, rule.write, rule.exec});
+  }
+  spec.request = KRUX_TRY(EncodeRequest(request));
+
+  plan.footprint = FootprintOf(spec, bound, session.work);
+  if (plan.footprint.runs_program) {
+    // A program's exposure is what its sandbox lets it see, not what its arguments say.
+    if (plan.footprint.reads_private) plan.call.contribution |= policy::kPrivateData;
+    if (plan.footprint.network) plan.call.contribution |= policy::kUntrustedContent | policy::kExfilVector;
+  }
+  return plan;
+}
+
+}  // namespace krux::runtime

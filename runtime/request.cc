@@ -1,0 +1,95 @@
+#include "runtime/request.h"
+
+#include <utility>
+
+namespace krux::runtime {
+namespace {
+
+constexpr size_t kMaxItems = 4096;
+
+cbor::Value ClauseValue(const policy::Clause& clause) {
+  cbor::Array allow;
+  for (const policy::Pattern& pattern : clause.allow) {
+    cbor::Array parts;
+    for (const std::string& part : pattern.parts) parts.emplace_back(part);
+    allow.emplace_back(std::move(parts));
+  }
+  return cbor::Map{{"any", clause.any}, {"allow", std::move(allow)}, {"rule", clause.rule}};
+}
+
+Result<policy::Clause> ClauseFrom(const cbor::Value& value) {
+  cbor::MapReader r(value, "scope");
+  policy::Clause clause;
+  clause.any = r.Boolean("any");
+  clause.rule = r.Text("rule");
+  const cbor::Array allow = r.List("allow", kMaxItems);
+  KRUX_TRY(r.Finish());
+  for (const cbor::Value& item : allow) {
+    const cbor::Array* parts = item.array();
+    if (parts == nullptr) return Fail(ExitCode::kBadData, "request", "`scope`: a pattern is no list");
+    policy::Pattern pattern;
+    pattern.rule = clause.rule;
+    for (const cbor::Value& part : *parts) {
+      if (part.text() == nullptr) return Fail(ExitCode::kBadData, "request", "`scope`: a part is no text");
+      pattern.parts.push_back(*part.text());
+    }
+    clause.allow.push_back(std::move(pattern));
+  }
+  return clause;
+}
+
+cbor::Value GrantValue(const Grant& grant) {
+  std::string how;
+  if (grant.read) how += 'r';
+  if (grant.write) how += 'w';
+  if (grant.exec) how += 'x';
+  return cbor::Array{grant.path, how};
+}
+
+Result<Grant> GrantFrom(const cbor::Value& value) {
+  const cbor::Array* pair = value.array();
+  if (pair == nullptr || pair->size() != 2 || (*pair)[0].text() == nullptr || (*pair)[1].text() == nullptr) {
+    return Fail(ExitCode::kBadData, "request", "`grants`: an item is not [path, how]");
+  }
+  Grant grant{*(*pair)[0].text()};
+  for (const char c : *(*pair)[1].text()) {
+    if (c == 'r') grant.read = true;
+    else if (c == 'w') grant.write = true;
+    else if (c == 'x') grant.exec = true;
+    else return Fail(ExitCode::kBadData, "request", "`grants`: unknown access");
+  }
+  return grant;
+}
+
+}  // namespace
+
+Result<cbor::Bytes> EncodeRequest(const Request& request) {
+  cbor::Array grants, scope;
+  for (const Grant& grant : request.grants) grants.push_back(GrantValue(grant));
+  for (const policy::Clause& clause : request.read_scope.clauses) scope.push_back(ClauseValue(clause));
+  cbor::Bytes bytes = cbor::Encode(cbor::Map{{"cap", request.capability},
+                                             {"args", request.args},
+                                             {"grants", std::move(grants)},
+                                             {"read_scopes", std::move(scope)}});
+  if (bytes.size() > kMaxRequestBytes) {
+    return Fail(ExitCode::kBadData, "plan",
+                "the call and the policy's patterns are larger than 40 KiB together; shorten the arguments");
+  }
+  return bytes;
+}
+
+Result<Request> DecodeRequest(std::span<const uint8_t> bytes) {
+  const cbor::Value value = KRUX_TRY(cbor::Decode(bytes, kMaxRequestBytes));
+  cbor::MapReader r(value, "request");
+  Request request;
+  request.capability = r.Text("cap", 64);
+  request.args = r.Submap("args");
+  const cbor::Array grants = r.List("grants", 64);
+  const cbor::Array scope = r.List("read_scopes", 64);
+  KRUX_TRY(r.Finish());
+  for (const cbor::Value& item : grants) request.grants.push_back(KRUX_TRY(GrantFrom(item)));
+  for (const cbor::Value& item : scope) request.read_scope.clauses.push_back(KRUX_TRY(ClauseFrom(item)));
+  return request;
+}
+
+}  // namespace krux::runtime

@@ -1,0 +1,62 @@
+#include "runtime/worker/answer.h"
+
+#include <cstring>
+
+#include "base/path.h"
+#include "sandbox/result.h"
+
+namespace krux::runtime {
+namespace {
+
+constexpr size_t kMaxMessage = 8 * 1024;
+
+cbor::Bytes Encode(const Answer& answer) {
+  // A cut may fall into a character; SafeText makes text of the rest.
+  const std::string message =
+      answer.message.size() > kMaxMessage ? SafeText(answer.message.substr(0, kMaxMessage)) : answer.message;
+  return cbor::Encode(cbor::Map{{"code", static_cast<unsigned>(ToInt(answer.code))},
+                                {"data", answer.data},
+                                {"message", message},
+                                {"truncated", answer.truncated}});
+}
+
+}  // namespace
+
+Answer Refusal(ExitCode code, std::string message) { return Answer{code, std::move(message), {}, false, 0}; }
+
+Answer Refusal(const Error& error) { return Refusal(error.code, SafeText(error.message)); }
+
+bool WriteAnswer(const sandbox::WorkerContext& context, const Answer& answer) {
+  cbor::Bytes meta = Encode(answer);
+  uint64_t data_bytes = answer.data_bytes;
+  if (meta.size() > sandbox::kResultMetaMax || data_bytes > context.result_bytes) {
+    meta = Encode(Refusal(ExitCode::kInternal, "the answer does not fit its result"));
+    data_bytes = 0;
+  }
+  std::memcpy(context.result_map + sandbox::kResultMetaOffset, meta.data(), meta.size());
+  auto* header = reinterpret_cast<sandbox::ResultHeader*>(context.result_map);
+  header->meta_bytes = static_cast<uint32_t>(meta.size());
+  header->data_bytes = data_bytes;
+  __atomic_store_n(&header->magic, sandbox::kResultMagic, __ATOMIC_RELEASE);
+  return true;
+}
+
+std::string SafeText(std::string_view bytes) {
+  std::string text;
+  while (!bytes.empty()) {
+    size_t size = 1;
+    while (size <= 4 && size <= bytes.size() && !krux_path_is_utf8(bytes.data(), size)) ++size;
+    if (size <= 4 && size <= bytes.size()) {
+      text += bytes.substr(0, size);
+    } else {
+      constexpr char kHex[] = "0123456789abcdef";
+      const auto byte = static_cast<unsigned char>(bytes[0]);
+      text += {'\\', 'x', kHex[byte >> 4], kHex[byte & 15]};
+      size = 1;
+    }
+    bytes.remove_prefix(size);
+  }
+  return text;
+}
+
+}  // namespace krux::runtime

@@ -1,0 +1,288 @@
+#include "runtime/worker/exec_call.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <string>
+#include <vector>
+
+#include "base/unique_fd.h"
+
+namespace krux::runtime {
+namespace {
+
+constexpr std::array<const char*, 3> kSearchPath = {"/usr/local/bin/", "/usr/bin/", "/bin/"};
+constexpr const char* kEnvironment[] = {
+    "PATH=/usr/local/bin:/usr/bin:/bin", "HOME=/tmp", "TMPDIR=/tmp", "LANG=C.UTF-8", "TERM=dumb", nullptr};
+
+// Set by the handlers below; this process has one thread and one program.
+volatile sig_atomic_t g_child_ended = 0;
+volatile sig_atomic_t g_terminate = 0;
+
+void OnSignal(int signal) {
+  if (signal == SIGCHLD) g_child_ended = 1;
+  if (signal == SIGTERM) g_terminate = 1;
+}
+
+std::string Quote(std::string_view text) { return "`" + SafeText(text) + "`"; }
+
+// Everything the child needs, laid out before vfork(2): after it, only system calls.
+struct Program {
+  std::vector<std::string> files;  // tried in order
+  std::vector<char*> argv;
+  UniqueFd cwd, null, out, err;    // `out`, `err`: the write ends
+  volatile int error = 0;          // errno of the step that failed, written by the child
+};
+
+// One pipe into a part of the result. What does not fit is counted as lost, never left in the pipe:
+// a program that blocks on a full pipe would run until its deadline.
+class Stream {
+ public:
+  Stream(UniqueFd pipe, std::span<uint8_t> room) : pipe_(std::move(pipe)), room_(room) {}
+
+  // One read(2). False at the end of the stream.
+  bool Read() {
+    static uint8_t waste[64 * 1024];
+    const bool full = used_ == room_.size();
+    const std::span<uint8_t> into = full ? std::span<uint8_t>(waste) : room_.subspan(used_);
+    const ssize_t got = read(pipe_.get(), into.data(), into.size());
+    if (got < 0) return errno == EINTR || errno == EAGAIN;
+    if (got == 0) pipe_.reset();
+    if (full) lost_ = lost_ || got > 0;
+    else used_ += static_cast<size_t>(got);
+    total_ += static_cast<uint64_t>(got);
+    return got > 0;
+  }
+
+  int fd() const { return pipe_.get(); }
+  bool open() const { return pipe_.valid(); }
+  std::span<uint8_t> bytes() const { return room_.first(used_); }
+  bool lost() const { return lost_; }
+  uint64_t total() const { return total_; }
+
+ private:
+  UniqueFd pipe_;
+  std::span<uint8_t> room_;
+  size_t used_ = 0;
+  uint64_t total_ = 0;
+  bool lost_ = false;
+};
+
+// In the child of vfork(2): system calls only, never returns.
+[[noreturn]] void BecomeProgram(Program& program) {
+  struct sigaction standard = {};
+  standard.sa_handler = SIG_DFL;
+  // execve(2) keeps ignored signals ignored, and this process's starter may have ignored some.
+  for (int signal = 1; signal < _NSIG; ++signal) sigaction(signal, &standard, nullptr);
+  setsid();
+  bool ready = fchdir(program.cwd.get()) == 0 && dup2(program.null.get(), 0) == 0 &&
+               dup2(program.out.get(), 1) == 1 && dup2(program.err.get(), 2) == 2;
+  ready = ready && syscall(SYS_close_range, 3u, ~0u, 0u) == 0;
+  sigset_t none;
+  sigemptyset(&none);
+  ready = ready && sigprocmask(SIG_SETMASK, &none, nullptr) == 0;
+  if (!ready) {
+    program.error = errno;
+    _exit(127);
+  }
+  int error = ENOENT;
+  for (const std::string& file : program.files) {
+    execve(file.c_str(), program.argv.data(), const_cast<char* const*>(kEnvironment));
+    if (errno == ENOENT || errno == ENOTDIR) continue;
+    error = errno;
+    if (errno != EACCES) break;
+  }
+  program.error = error;
+  _exit(127);
+}
+
+// Its own function and not inlined: the child of vfork(2) runs on this stack frame.
+[[gnu::noinline]] pid_t Start(Program& program) {
+  const pid_t pid = vfork();
+  if (pid == 0) BecomeProgram(program);
+  return pid;
+}
+
+Answer StartRefusal(int error, const std::string& name) {
+  switch (error) {
+    case ENOENT:
+    case ENOTDIR:
+      return Refusal(ExitCode::kNotFound,
+                     "program " + Quote(name) + " was not found, or the interpreter its first line names was not");
+    case EACCES:
+    case EPERM:
+      return Refusal(ExitCode::kFailed, "program " + Quote(name) + " may not be executed: permission denied");
+    case ENOEXEC:
+      return Refusal(ExitCode::kBadData, Quote(name) + " is no program; a script needs a `#!` line");
+    case E2BIG:
+      return Refusal(ExitCode::kBadData, "the arguments of " + Quote(name) + " are too long");
+    default:
+      return Refusal(SysError(ExitCode::kFailed, "start " + Quote(name), error).error());
+  }
+}
+
+// Waits for whatever ended. True when `program` did; its wait status is in `status`.
+bool Reap(pid_t program, int& status) {
+  bool ended = false;
+  for (;;) {
+    int one = 0;
+    const pid_t pid = waitpid(-1, &one, WNOHANG);
+    if (pid <= 0) return ended;
+    if (pid == program) {
+      status = one;
+      ended = true;
+    }
+  }
+}
+
+// Collects until the program has ended. `unblocked` is the mask while waiting, so that a SIGCHLD
+// between the check and the wait is not missed, ppoll(2).
+int Collect(pid_t program, Stream& out, Stream& err, const sigset_t& unblocked) {
+  int status = 0;
+  for (;;) {
+    if (g_terminate != 0) {
+      g_terminate = 0;
+      kill(program, SIGTERM);
+    }
+    if (g_child_ended != 0) {
+      g_child_ended = 0;
+      if (Reap(program, status)) return status;
+    }
+    // A negative descriptor is skipped, poll(2).
+    pollfd fds[2] = {{out.fd(), POLLIN, 0}, {err.fd(), POLLIN, 0}};
+    if (ppoll(fds, 2, nullptr, &unblocked) <= 0) continue;
+    if (fds[0].revents != 0) out.Read();
+    if (fds[1].revents != 0) err.Read();
+  }
+}
+
+// What the program wrote before it ended lies in the pipe now. A child it left behind may go on
+// writing; that is not waited for, and a pipe holds at most 1 MiB (fs.pipe-max-size).
+void Drain(Stream& stream) {
+  const uint64_t enough = stream.total() + (1u << 20);
+  while (stream.open() && stream.total() < enough) {
+    pollfd fd = {stream.fd(), POLLIN, 0};
+    if (poll(&fd, 1, 0) <= 0 || !stream.Read()) return;
+  }
+}
+
+// Handlers for the two signals that matter, both blocked but while waiting.
+sigset_t CatchSignals() {
+  struct sigaction action = {};
+  action.sa_handler = OnSignal;
+  sigaction(SIGCHLD, &action, nullptr);
+  sigaction(SIGTERM, &action, nullptr);
+  sigset_t block, before;
+  sigemptyset(&block);
+  sigaddset(&block, SIGCHLD);
+  sigaddset(&block, SIGTERM);
+  sigprocmask(SIG_BLOCK, &block, &before);
+  sigdelset(&before, SIGCHLD);
+  sigdelset(&before, SIGTERM);
+  return before;
+}
+
+// Room for stdout and stderr in one data part: a quarter is kept for stderr.
+Answer Report(int status, const Stream& out, const Stream& err, std::span<uint8_t> room) {
+  const std::span<uint8_t> first = out.bytes(), second = err.bytes();
+  std::memmove(room.data() + first.size(), second.data(), second.size());
+  Answer answer;
+  answer.data_bytes = first.size() + second.size();
+  answer.truncated = out.lost() || err.lost();
+  answer.data.Set("stdout_bytes", static_cast<uint64_t>(first.size()));
+  answer.data.Set("stderr_bytes", static_cast<uint64_t>(second.size()));
+  if (WIFSIGNALED(status)) {
+    const int signal = WTERMSIG(status);
+    answer.code = ExitCode::kFailed;
+    answer.message = "the program was ended by signal " + std::to_string(signal);
+    answer.data.Set("signal", static_cast<unsigned>(signal));
+  } else {
+    const int exit = WEXITSTATUS(status);
+    if (exit != 0) {
+      answer.code = ExitCode::kFailed;
+      answer.message = "the program exited with status " + std::to_string(exit);
+    }
+    answer.data.Set("exit", static_cast<unsigned>(exit));
+  }
+  return answer;
+}
+
+// Fills `program` and opens the pipes; `out` and `err` get the read ends.
+Result<void> Prepare(const std::vector<std::string>& words, const std::string& cwd, Program& program,
+                     UniqueFd& out, UniqueFd& err) {
+  if (words[0].find('/') != std::string::npos) {
+    program.files = {words[0]};
+  } else {
+    for (const char* folder : kSearchPath) program.files.push_back(folder + words[0]);
+  }
+  for (const std::string& word : words) program.argv.push_back(const_cast<char*>(word.c_str()));
+  program.argv.push_back(nullptr);
+  program.cwd = UniqueFd(open(cwd.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  if (!program.cwd.valid()) {
+    return Fail(ExitCode::kNotFound, "proc.exec", "working directory " + Quote(cwd) + " does not exist");
+  }
+  program.null = UniqueFd(open("/dev/null", O_RDONLY | O_CLOEXEC));
+  if (!program.null.valid()) return SysError(ExitCode::kInternal, "open /dev/null in the sandbox", errno);
+  int first[2], second[2];
+  if (pipe2(first, O_CLOEXEC) != 0) return SysError(ExitCode::kInternal, "pipe", errno);
+  out = UniqueFd(first[0]);
+  program.out = UniqueFd(first[1]);
+  if (pipe2(second, O_CLOEXEC) != 0) return SysError(ExitCode::kInternal, "pipe", errno);
+  err = UniqueFd(second[0]);
+  program.err = UniqueFd(second[1]);
+  return {};
+}
+
+// dup2 onto 0, 1 and 2 must not destroy a source: lifts every source above them.
+Result<void> LiftAboveStandard(UniqueFd& fd) {
+  if (fd.get() > 2) return {};
+  const int lifted = fcntl(fd.get(), F_DUPFD_CLOEXEC, 3);
+  if (lifted < 0) return SysError(ExitCode::kInternal, "dup", errno);
+  fd.reset(lifted);
+  return {};
+}
+
+}  // namespace
+
+Answer ProcExec(const Request& request, std::span<uint8_t> room) {
+  std::vector<std::string> words;
+  const cbor::Value* argv = request.args.Find("argv");
+  const cbor::Value* cwd = request.args.Find("cwd");
+  if (argv != nullptr && argv->array() != nullptr) {
+    for (const cbor::Value& word : *argv->array()) words.push_back(word.text() == nullptr ? "" : *word.text());
+  }
+  if (words.empty() || cwd == nullptr || cwd->text() == nullptr) {
+    return Refusal(ExitCode::kInternal, "the request has no `argv` or no `cwd`");
+  }
+  Program program;
+  UniqueFd out_pipe, err_pipe;
+  if (Result<void> ready = Prepare(words, *cwd->text(), program, out_pipe, err_pipe); !ready) {
+    return Refusal(ready.error());
+  }
+  for (UniqueFd* fd : {&program.cwd, &program.null, &program.out, &program.err}) {
+    if (Result<void> lifted = LiftAboveStandard(*fd); !lifted) return Refusal(lifted.error());
+  }
+  const sigset_t unblocked = CatchSignals();
+  const pid_t pid = Start(program);
+  if (pid < 0) return Refusal(SysError(ExitCode::kFailed, "start " + Quote(words[0]), errno).error());
+  program.out.reset();
+  program.err.reset();
+
+  const size_t for_stdout = room.size() - room.size() / 4;
+  Stream out(std::move(out_pipe), room.first(for_stdout));
+  Stream err(std::move(err_pipe), room.subspan(for_stdout));
+  const int status = Collect(pid, out, err, unblocked);
+  if (program.error != 0) return StartRefusal(program.error, words[0]);
+  Drain(out);
+  Drain(err);
+  return Report(status, out, err, room);
+}
+
+}  // namespace krux::runtime
