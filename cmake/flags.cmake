@@ -3,7 +3,7 @@ add_library(krux_flags INTERFACE)
 target_include_directories(krux_flags INTERFACE ${CMAKE_SOURCE_DIR} ${CMAKE_BINARY_DIR}/generated)
 target_compile_definitions(krux_flags INTERFACE _GNU_SOURCE KRUX_VERSION="${PROJECT_VERSION}")
 target_compile_options(krux_flags INTERFACE
-  -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Wnon-virtual-dtor -Werror=return-type
+  -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion $<$<COMPILE_LANGUAGE:CXX>:-Wnon-virtual-dtor> -Werror=return-type
   -fstack-protector-strong -fno-omit-frame-pointer
   $<$<CONFIG:Release>:-D_FORTIFY_SOURCE=2 -fcf-protection -fPIE>)
 

@@ -1,0 +1,75 @@
+// Call: one worker in krux-spawnd, from its clone to its removal. Single use: a worker is confined
+// once, measured once, let go once, and never handed another request.
+#pragma once
+
+#include <optional>
+
+#include "base/channel.h"
+#include "base/pidfd.h"
+#include "sandbox/cgroup.h"
+#include "sandbox/client.h"
+#include "sandbox/measure.h"
+#include "sandbox/spawnd_start.h"
+#include "sandbox/template.h"
+
+namespace krux::sandbox {
+
+// What all calls share.
+struct CallWorld {
+  const InnerWorld* inner = nullptr;
+  const CgroupTree* cgroups = nullptr;
+  WorkerEntry entry = nullptr;
+  int landlock_abi = 0;
+  bool rootless = false;
+  std::vector<uint32_t> groups;   // supplementary groups that stay (rootless)
+  uint32_t skip_steps = 0;        // test build only
+  uint64_t skip_namespaces = 0;   // test build only
+};
+
+class Call {
+ public:
+  enum class Stage { kConfining, kReady, kRunning, kSpent };
+
+  // Clones the worker into its namespaces and cgroup, with its maps written. `number` never repeats.
+  static Result<Call> Start(const CallWorld& world, const Template& mount_template, Spec spec, uint64_t number);
+
+  // The worker's socket has something: returns Ready when it is confined and measured as specified,
+  // Failed when a step failed or a measurement differs, nothing while it is still on its way.
+  std::optional<Event> OnControl();
+  // The barrier. Anything but a ready worker is an error.
+  Result<void> Go(uint64_t now_ns);
+  void Kill(Done::End why);
+  // The worker is gone: seals the result.
+  Event OnExit(uint64_t now_ns);
+
+  const cbor::Bytes& id() const { return spec_.call_id; }
+  Stage stage() const { return stage_; }
+  // kruxd already heard how this call ended; its exit is not reported again.
+  bool silent() const { return reported_; }
+  int control_fd() const { return control_.fd(); }
+  int pidfd() const { return pidfd_.fd(); }
+  uint64_t deadline_ns() const { return deadline_ns_; }
+  UniqueFd DupPidfd() const;
+
+ private:
+  std::optional<Event> Judge(const ChildMessage& report);
+  Failed MakeFailed(std::string layer, std::string message, int sys_errno, Receipt receipt);
+
+  Spec spec_;
+  Stage stage_ = Stage::kConfining;
+  Expected expected_;
+  bool degraded_cgroup_ = false;
+  pid_t pid_ = -1;
+  Pidfd pidfd_;
+  Channel control_;
+  UniqueFd proc_dir_;
+  UniqueFd netlink_;
+  UniqueFd result_;
+  CgroupLeaf leaf_;
+  uint64_t started_ns_ = 0;
+  uint64_t deadline_ns_ = 0;
+  std::optional<Done::End> killed_;
+  bool reported_ = false;  // kruxd has heard of the end of this call
+};
+
+}  // namespace krux::sandbox

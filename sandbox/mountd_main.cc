@@ -1,0 +1,22 @@
+// krux-mountd --channel-fd N --lifeline-fd N --worker-id N [--protect DIR]…
+
+#include <cstdio>
+
+#include "sandbox/flags.h"
+#include "sandbox/mountd.h"
+
+int main(int argc, char** argv) {
+  using namespace krux::sandbox;
+  MountdOptions options;
+  options.channel_fd = FlagFd(argc, argv, "--channel-fd");
+  options.lifeline_fd = FlagFd(argc, argv, "--lifeline-fd");
+  if (const char* id = FlagValue(argc, argv, "--worker-id")) {
+    options.worker_id = static_cast<uint32_t>(std::strtoul(id, nullptr, 10));
+  }
+  for (int n = 0; const char* dir = FlagValue(argc, argv, "--protect", n); ++n) options.protected_dirs.emplace_back(dir);
+  if (options.channel_fd < 0) {
+    std::fputs("krux-mountd: started by `krux gateway`, not by hand\n", stderr);
+    return krux::ToInt(krux::ExitCode::kUsage);
+  }
+  return RunMountd(options);
+}

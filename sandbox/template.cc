@@ -1,0 +1,234 @@
+#include "sandbox/template.h"
+
+#include <fcntl.h>
+#include <sched.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <csignal>
+#include <cstring>
+#include <sstream>
+
+#include "base/channel.h"
+#include "base/pidfd.h"
+#include "sandbox/namespaces.h"
+#include "sandbox/setuid_scan.h"
+
+namespace krux::sandbox {
+namespace {
+
+constexpr int kBuildDeadlineMs = 20'000;
+
+struct TextFile {
+  const char* path;
+  const char* text;
+};
+constexpr TextFile kEtcFiles[] = {
+    {"/etc/passwd", "root:x:0:0:root:/:/usr/sbin/nologin\nkrux:x:1100:1100:krux:/tmp:/bin/sh\n"
+                    "nobody:x:65534:65534:nobody:/:/usr/sbin/nologin\n"},
+    {"/etc/group", "root:x:0:\nkrux:x:1100:\nnogroup:x:65534:\n"},
+    {"/etc/nsswitch.conf", "passwd: files\ngroup: files\nhosts: files\n"},
+    {"/etc/hosts", "127.0.0.1 localhost\n::1 localhost\n"},
+    {"/etc/resolv.conf", ""},
+};
+constexpr TextFile kDevLinks[] = {{"/dev/fd", "/proc/self/fd"},
+                                  {"/dev/stdin", "/proc/self/fd/0"},
+                                  {"/dev/stdout", "/proc/self/fd/1"},
+                                  {"/dev/stderr", "/proc/self/fd/2"}};
+
+Result<void> Errno(const char* stage, const std::string& detail = {}) {
+  return SysError(ExitCode::kSandbox, stage, errno, detail);
+}
+
+std::string Inside(const std::string& path) { return kBuildPath + path; }
+
+Result<void> MakeParents(const std::string& path) {
+  for (size_t slash = path.find('/', 1); slash != std::string::npos; slash = path.find('/', slash + 1)) {
+    if (mkdir(path.substr(0, slash).c_str(), 0755) != 0 && errno != EEXIST) return Errno("mkdir", path);
+  }
+  return {};
+}
+
+Result<void> MakeDirectory(const std::string& path) {
+  KRUX_TRY(MakeParents(path));
+  if (mkdir(path.c_str(), 0755) != 0 && errno != EEXIST) return Errno("mkdir", path);
+  return {};
+}
+
+Result<void> MakeFile(const std::string& path, const char* text) {
+  KRUX_TRY(MakeParents(path));
+  UniqueFd fd(open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0444));
+  if (!fd.valid()) return Errno("create", path);
+  const size_t size = std::strlen(text);
+  if (write(fd.get(), text, size) != static_cast<ssize_t>(size)) return Errno("write", path);
+  return {};
+}
+
+Result<void> MakeLink(const std::string& path, const std::string& target) {
+  KRUX_TRY(MakeParents(path));
+  if (symlink(target.c_str(), path.c_str()) != 0) return Errno("symlink", path);
+  return {};
+}
+
+Result<void> Attach(int mount_fd, const std::string& path) {
+  if (move_mount(mount_fd, "", AT_FDCWD, path.c_str(), MOVE_MOUNT_F_EMPTY_PATH) != 0) return Errno("attach", path);
+  return {};
+}
+
+// A proc of a pid namespace that is already dead: it shows nothing, but its being there is what lets
+// a worker mount a proc of its own over it (mount_too_revealing() in the kernel).
+bool MountDecoyProc() {
+  if (!MakeDirectory(Inside("/proc"))) return false;
+  Result<Cloned> child = CloneProcess(CLONE_NEWPID, -1);
+  if (!child) return false;
+  if (child->pid == 0) {
+    const int failed = mount("proc", Inside("/proc").c_str(), "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC,
+                             "hidepid=2,subset=pid");
+    _exit(failed == 0 ? 0 : 1);
+  }
+  const Result<ExitReport> report = Pidfd(std::move(child->pidfd)).Wait();
+  return report && !report->signaled && report->status == 0;
+}
+
+Result<void> Furnish(bool& has_proc) {
+  for (const TextFile& file : kEtcFiles) KRUX_TRY(MakeFile(Inside(file.path), file.text));
+  for (const TextFile& link : kDevLinks) KRUX_TRY(MakeLink(Inside(link.path), link.text));
+  KRUX_TRY(MakeDirectory(Inside("/tmp")));
+  has_proc = MountDecoyProc();
+  return {};
+}
+
+Result<void> AttachTrees(const mountwire::Mounts& mounts, const std::vector<UniqueFd>& fds) {
+  size_t next = 1;  // fds[0] is WORK
+  for (const mountwire::Mounts::Tree& tree : mounts.trees) {
+    const std::string path = Inside(tree.path);
+    if (tree.kind == "link") {
+      KRUX_TRY(MakeLink(path, tree.target));
+    } else if (tree.kind != "absent") {
+      if (next >= fds.size()) return Fail(ExitCode::kSandbox, "mount", "mountd sent too few mounts");
+      KRUX_TRY(tree.kind == "dir" ? MakeDirectory(path) : MakeFile(path, ""));
+      KRUX_TRY(Attach(fds[next++].get(), path));
+    }
+  }
+  return {};
+}
+
+// Runs in the builder, a child with its own mount namespace. The order is the design: empty root,
+// program trees, furniture, WORK last so that nothing covers it, then read-only and pivot.
+Result<void> Build(const TemplateSpec& spec, const std::string& work_path, const mountwire::Mounts& mounts,
+                   const std::vector<UniqueFd>& fds, bool& has_proc) {
+  umask(0);
+  if (mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) return Errno("make private");
+  if (mount("krux", kBuildPath, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=0755,size=1m,nr_inodes=4096") != 0) {
+    return Errno("mount root");
+  }
+  KRUX_TRY(MakeFile(Inside(kCanaryPath), "canary\n"));
+  KRUX_TRY(AttachTrees(mounts, fds));
+  if (spec.work_class == WorkClass::kExec) KRUX_TRY(Furnish(has_proc));
+  KRUX_TRY(MakeDirectory(Inside(work_path)));
+  KRUX_TRY(Attach(fds[0].get(), Inside(work_path)));
+  if (mount(nullptr, kBuildPath, nullptr, MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC, nullptr) != 0) {
+    return Errno("make root read-only");
+  }
+  if (chdir(kBuildPath) != 0) return Errno("enter root");
+  if (syscall(SYS_pivot_root, ".", ".") != 0) return Errno("pivot_root");
+  if (umount2(".", MNT_DETACH) != 0) return Errno("detach old root");
+  if (chdir("/") != 0) return Errno("enter root");
+  if (spec.work_class == WorkClass::kExec && spec.work_writable) KRUX_TRY(RefuseSetuidFiles(work_path));
+  return {};
+}
+
+cbor::Bytes EncodeBuilt(const Result<void>& built, bool has_proc) {
+  if (built) return cbor::Encode(cbor::Map{{"has_proc", has_proc}});
+  return cbor::Encode(cbor::Map{{"errno", static_cast<unsigned>(built.error().sys_errno)},
+                                {"code", ToInt(built.error().code)},
+                                {"message", built.error().message}});
+}
+
+Result<bool> DecodeBuilt(const Packet& packet) {
+  const cbor::Value value = KRUX_TRY(cbor::Decode(packet.bytes));
+  cbor::MapReader r(value, "template");
+  if (r.Has("message")) {
+    Error error{ExitCode::kSandbox, static_cast<int>(r.Uint("errno")), "mount", r.Text("message")};
+    error.code = static_cast<ExitCode>(r.Uint("code", 255));
+    return std::unexpected(std::move(error));
+  }
+  return r.Boolean("has_proc");
+}
+
+}  // namespace
+
+std::vector<std::string> TreesToRequest(const TemplateSpec& spec) {
+  if (spec.work_class != WorkClass::kExec) return {};
+  std::vector<std::string> trees = spec.program_trees;
+  for (const char* node : kDeviceNodes) trees.emplace_back(node);
+  return trees;
+}
+
+std::vector<PathRule> FurnitureRules(WorkClass work_class, bool has_proc) {
+  if (work_class != WorkClass::kExec) return {};
+  std::vector<PathRule> rules = {{"/etc", true, false, false}, {"/dev", true, true, false}, {"/tmp", true, true, true}};
+  if (has_proc) rules.push_back({"/proc", true, false, false});
+  return rules;
+}
+
+std::vector<std::string> NormaliseMountinfo(const std::string& mountinfo) {
+  std::vector<std::string> lines;
+  std::istringstream in(mountinfo);
+  for (std::string row; std::getline(in, row);) {
+    std::istringstream fields(row);
+    std::string id, parent, device, root, point, options, word, type;
+    fields >> id >> parent >> device >> root >> point >> options;
+    while (fields >> word && word != "-") {
+    }
+    fields >> type;
+    lines.push_back(point + " " + type + " " + options + " " + root);
+  }
+  std::sort(lines.begin(), lines.end());
+  return lines;
+}
+
+Result<Template> BuildTemplate(const TemplateSpec& spec, const std::string& work_path,
+                               const mountwire::Mounts& mounts, std::vector<UniqueFd> fds, int proc_fd,
+                               bool rootless) {
+  if (fds.empty()) return Fail(ExitCode::kSandbox, "mount", "mountd sent no work mount");
+  auto [ours, theirs] = KRUX_TRY(Channel::Pair());
+  Cloned builder = KRUX_TRY(CloneProcess(CLONE_NEWNS, -1));
+  if (builder.pid == 0) {
+    bool has_proc = false;
+    const Result<void> built = Build(spec, work_path, mounts, fds, has_proc);
+    (void)theirs.Send(EncodeBuilt(built, has_proc));
+    for (;;) pause();  // the namespace is taken from /proc/<pid>/ns/mnt, then this process is killed
+  }
+  theirs = Channel();
+  const Pidfd pidfd(std::move(builder.pidfd));
+  const auto take = [&]() -> Result<Template> {
+    const Packet packet = KRUX_TRY(ours.ReceiveWithin(kBuildDeadlineMs, 0));
+    if (packet.eof) return Fail(ExitCode::kSandbox, "mount", "the template builder ended early");
+    Template made;
+    made.has_proc = KRUX_TRY(DecodeBuilt(packet));
+    const UniqueFd dir = KRUX_TRY(OpenProcPid(proc_fd, builder.pid));
+    made.mount_ns = UniqueFd(openat(dir.get(), "ns/mnt", O_RDONLY | O_CLOEXEC));
+    if (!made.mount_ns.valid()) return SysError(ExitCode::kSandbox, "open mount namespace", errno);
+    made.mounts = NormaliseMountinfo(KRUX_TRY(ReadFileAt(dir.get(), "mountinfo")));
+    return made;
+  };
+  Result<Template> made = take();
+  (void)pidfd.Kill(SIGKILL);
+  (void)pidfd.Wait();
+  if (!made) return made;
+  made->spec = spec;
+  made->work_path = work_path;
+  made->idmap = rootless ? "child" : mounts.idmap;
+  for (const mountwire::Mounts::Tree& tree : mounts.trees) {
+    if (tree.kind == "absent") made->absent.push_back(tree.path);
+  }
+  return made;
+}
+
+}  // namespace krux::sandbox

@@ -1,0 +1,50 @@
+// Template: the mount tree that every call of one session, class and generation starts from. An empty
+// root, the granted trees at their host paths, and for programs the furniture of a small system.
+// A call's own mount namespace is a copy of it, so that building a root costs nothing per call.
+//
+//   Template t = KRUX_TRY(BuildTemplate(spec, work_path, mounts, fds, proc_fd));
+//   setns(t.mount_ns.get(), CLONE_NEWNS);   // then clone3
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/unique_fd.h"
+#include "sandbox/mount_wire.h"
+#include "sandbox/spec.h"
+
+namespace krux::sandbox {
+
+// A file of the root that no call is ever granted: if it opens, Landlock is not there.
+inline constexpr const char* kCanaryPath = "/.krux-canary";
+// Where spawnd's own root keeps the place to build in.
+inline constexpr const char* kBuildPath = "/t";
+// Device nodes of the exec template, from mountd.
+inline constexpr const char* kDeviceNodes[] = {"/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom"};
+
+struct Template {
+  TemplateSpec spec;
+  std::string work_path;
+  std::string idmap;                  // "swap", "none" or "child"
+  bool has_proc = false;              // a program can have a /proc of its own
+  UniqueFd mount_ns;
+  std::vector<std::string> mounts;    // NormaliseMountinfo of the tree as built
+  std::vector<std::string> absent;    // program trees the host does not have
+};
+
+// The trees to ask mountd for: the profile's, and for programs the device nodes.
+std::vector<std::string> TreesToRequest(const TemplateSpec& spec);
+
+// `fds` as mountwire::Mounts carries them. `proc_fd`: spawnd's own proc mount.
+Result<Template> BuildTemplate(const TemplateSpec& spec, const std::string& work_path,
+                               const mountwire::Mounts& mounts, std::vector<UniqueFd> fds, int proc_fd,
+                               bool rootless);
+
+// Path rules that the furniture of the class needs besides the call's own.
+std::vector<PathRule> FurnitureRules(WorkClass work_class, bool has_proc);
+
+// mountinfo without what differs between copies (mount ids, peer groups): "point type options root",
+// sorted. proc(5).
+std::vector<std::string> NormaliseMountinfo(const std::string& mountinfo);
+
+}  // namespace krux::sandbox
