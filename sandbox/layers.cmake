@@ -20,7 +20,18 @@ add_custom_command(
   DEPENDS krux-seccomp-compile ${seccomp_rules}
   COMMENT "Compiling the seccomp rules" VERBATIM)
 
+# --- nftables: the default-drop table → one netlink batch
+add_executable(krux-nft-generate nftables/generate_main.cc)
+target_link_libraries(krux-nft-generate PRIVATE krux_flags PkgConfig::NFTNL PkgConfig::MNL)
+set_target_properties(krux-nft-generate PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/generators)
+add_custom_command(
+  OUTPUT ${layers_generated}/nft_batch.h ${layers_generated}/nft_batch.cc
+  COMMAND krux-nft-generate ${layers_generated}/nft_batch.h ${layers_generated}/nft_batch.cc
+  DEPENDS krux-nft-generate
+  COMMENT "Generating the nftables batch" VERBATIM)
+
 add_library(krux_layers STATIC
-  caps.cc fds.cc landlock.cc rlimits.cc seccomp.cc
+  caps.cc fds.cc landlock.cc nftables.cc nftables/dump.cc rlimits.cc seccomp.cc
+  ${layers_generated}/nft_batch.cc ${layers_generated}/nft_batch.h
   ${layers_generated}/seccomp_filters.cc ${layers_generated}/seccomp_filters.h)
 target_link_libraries(krux_layers PUBLIC krux_base_core PRIVATE krux_flags)
