@@ -2,6 +2,8 @@
 
 #include <cstdint>
 
+#include "base/path.h"
+
 namespace krux {
 namespace {
 
@@ -98,13 +100,6 @@ std::string EscapeText(std::string_view text) { return Escape(text, false); }
 
 std::string EscapeLine(std::string_view text) { return Escape(text, true); }
 
-bool IsUtf8(std::string_view text) {
-  while (!text.empty()) {
-    const Rune rune = Next(text);
-    if (rune.bytes == 0) return false;
-    text.remove_prefix(rune.bytes);
-  }
-  return true;
-}
+bool IsUtf8(std::string_view text) { return krux_path_is_utf8(text.data(), text.size()); }
 
 }  // namespace krux

@@ -23,7 +23,7 @@ inline std::vector<std::string> Sources() {
     for (const auto& entry : std::filesystem::recursive_directory_iterator(Root() / folder)) {
       const std::string extension = entry.path().extension().string();
       if (extension != ".cc" && extension != ".h" && extension != ".c") continue;
-      found.push_back(std::filesystem::relative(entry.path(), Root()).string());
+      found.push_back(entry.path().lexically_relative(Root()).string());
     }
   }
   std::sort(found.begin(), found.end());

@@ -1,0 +1,225 @@
+// krux: the command line. This file knows CLI11 and nothing else does; it fills the option structs
+// of tools/command.h and returns what the command returns. Exceptions end here.
+#include <signal.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdlib>
+#include <functional>
+
+#include "base/exit_code.h"
+#include "base/terminal.h"
+#include "tools/command.h"
+
+namespace krux::tools {
+namespace {
+
+constexpr int kUsage = ToInt(ExitCode::kUsage);
+
+[[noreturn]] void Interrupted(int /*signal*/) { _exit(ToInt(ExitCode::kInterrupted)); }
+
+int ComplainUsage(const std::string& message) {
+  Output(Format::kTable).Say(message);
+  return kUsage;
+}
+
+// What CLI11 fills; one object for the whole program, made in Main().
+struct Options {
+  std::string format = "table";
+  CallOptions call;
+  GatewayCommandOptions gateway;
+  AuditOptions audit;
+  DoctorOptions doctor;
+  std::string capability;
+  std::string topic;
+  std::function<int(Format)> command;  // set by the subcommand that was named
+};
+
+void AddFormat(CLI::App* app, Options* o) {
+  app->add_option("-o,--output", o->format, "table, json, jsonl or cbor")
+      ->check(CLI::IsMember({"table", "json", "jsonl", "cbor"}));
+}
+
+void AddDegraded(CLI::App* app, std::vector<std::string>* layers) {
+  app->add_option("--allow-degraded", *layers,
+                  "layers that may be missing, such as cgroup; only the start of a gateway can say so")
+      ->delimiter(',')
+      ->take_all()
+      ->allow_extra_args(false);
+}
+
+void AddCall(CLI::App* app, Options* o) {
+  CLI::App* call = app->add_subcommand("call", "one tool call: decided, recorded, sandboxed");
+  call->footer(
+      "Words fill the required arguments in order, name=value sets one by name, and the words after `--`\n"
+      "are the program of proc.exec:\n"
+      "  krux call fs.read README.md\n"
+      "  krux call --profile local_dev proc.exec -- id\n"
+      "krux cap show CAPABILITY lists the arguments, krux help exit-codes the exit codes.");
+  // The words are taken from the remains: CLI11 would split a word such as [a,b] that it parses itself.
+  call->allow_extras();
+  call->add_option("--args", o->call.json, "arguments as a JSON object: @file, - for stdin, or the JSON");
+  call->add_option("--session", o->call.session, "the session, as krux printed it")->envname("KRUX_SESSION");
+  call->add_option("--profile", o->call.profile, "read_only (the default), local_dev");
+  call->add_option("--work", o->call.work, "the directory tree of the session (default: of the git work tree)");
+  AddDegraded(call, &o->call.allow_degraded);
+  call->add_flag("--exec-status", o->call.exec_status, "exit with the status of the program that ran");
+  AddFormat(call, o);
+  call->callback([call, o] {
+    o->command = [call, o](Format format) {
+      o->call.format = format;
+      o->call.words = call->remaining();
+      for (const std::string& word : o->call.words) {
+        if (word.size() > 1 && word.front() == '-') {
+          return ComplainUsage("`" + word + "` is no option of krux call; a file of that name is ./" + word);
+        }
+      }
+      if (o->call.words.empty()) {
+        return ComplainUsage("krux call needs a capability, such as fs.read; krux cap ls lists them");
+      }
+      o->call.capability = o->call.words.front();
+      o->call.words.erase(o->call.words.begin());
+      return RunCall(o->call);
+    };
+  });
+}
+
+void AddGateway(CLI::App* app, Options* o) {
+  CLI::App* gateway = app->add_subcommand("gateway", "the private gateway of this user")->require_subcommand(1);
+  const auto add = [&](const char* name, const char* help, int (*run)(const GatewayCommandOptions&)) {
+    CLI::App* command = gateway->add_subcommand(name, help);
+    AddFormat(command, o);
+    command->callback([o, run] {
+      o->command = [o, run](Format format) {
+        o->gateway.format = format;
+        return run(o->gateway);
+      };
+    });
+    return command;
+  };
+  CLI::App* run = add("run", "be the gateway, in the foreground", RunGatewayRun);
+  CLI::App* start = add("start", "start it and return when it serves", RunGatewayStart);
+  add("stop", "end it; the log is closed and signed", RunGatewayStop);
+  add("status", "what it is doing", RunGatewayStatus);
+  for (CLI::App* command : {run, start}) {
+    AddDegraded(command, &o->gateway.allow_degraded);
+    command->add_flag("--keep", o->gateway.keep, "stay when the last client is gone");
+    // For tests: a daemon that died stays dead.
+    command->add_flag("--no-restart", o->gateway.no_restart)->group("");
+  }
+  run->add_option("--idle-seconds", o->gateway.idle_seconds, "end this long after the last client");
+  run->add_option("--ready-fd", o->gateway.ready_fd)->group("");
+  run->add_flag("--log-stderr", o->gateway.foreground_log, "the daemons talk on this stderr");
+  CLI::App* status = app->add_subcommand("status", "what the gateway is doing");
+  AddFormat(status, o);
+  status->callback([o] {
+    o->command = [o](Format format) {
+      o->gateway.format = format;
+      return RunGatewayStatus(o->gateway);
+    };
+  });
+}
+
+void AddAudit(CLI::App* app, Options* o) {
+  CLI::App* audit = app->add_subcommand("audit", "the log of every decision")->require_subcommand(1);
+  const auto add = [&](const char* name, const char* help, int (*run)(const AuditOptions&)) {
+    CLI::App* command = audit->add_subcommand(name, help);
+    command->add_option("--log", o->audit.log_dir, "the folder of one log (default: of this user's gateway)");
+    command->add_option("--key", o->audit.key, "its public key (default: of this user's gateway)");
+    AddFormat(command, o);
+    command->callback([o, run] {
+      o->command = [o, run](Format format) {
+        o->audit.format = format;
+        return run(o->audit);
+      };
+    });
+    return command;
+  };
+  add("verify", "0 whole and signed, 1 tampered, 2 incomplete, 3 cannot be verified", RunAuditVerify);
+  add("tail", "the last records, one a line", RunAuditTail)
+      ->add_option("-n,--count", o->audit.count, "how many");
+  add("show", "the record SEQ, with the intent and the outcome of its call", RunAuditShow)
+      ->add_option("seq", o->audit.seq, "number of the record")
+      ->required();
+}
+
+void AddSimple(CLI::App* app, Options* o) {
+  CLI::App* doctor = app->add_subcommand("doctor", "what this machine can confine, and what to do about the rest");
+  doctor->add_flag("--needs-degraded", o->doctor.needs_degraded,
+                   "print only what --allow-degraded must name here, nothing if nothing");
+  doctor->add_flag("--no-probe", o->doctor.no_probe, "do not try a real sandbox");
+  AddFormat(doctor, o);
+  doctor->callback([o] {
+    o->command = [o](Format format) {
+      o->doctor.format = format;
+      return RunDoctor(o->doctor);
+    };
+  });
+  CLI::App* cap = app->add_subcommand("cap", "the catalog of capabilities")->require_subcommand(1);
+  CLI::App* ls = cap->add_subcommand("ls", "all of them");
+  AddFormat(ls, o);
+  ls->callback([o] { o->command = [](Format format) { return RunCapLs(format); }; });
+  CLI::App* show = cap->add_subcommand("show", "one of them, with its arguments");
+  show->add_option("capability", o->capability)->required();
+  AddFormat(show, o);
+  show->callback([o] { o->command = [o](Format format) { return RunCapShow(o->capability, format); }; });
+  CLI::App* version = app->add_subcommand("version", "version of krux, of the protocol and of the log format");
+  AddFormat(version, o);
+  version->callback([o] { o->command = RunVersion; });
+  CLI::App* help = app->add_subcommand("help", "krux help exit-codes");
+  help->add_option("topic", o->topic)->check(CLI::IsMember({"exit-codes"}));
+  AddFormat(help, o);
+  help->callback([app, o] {
+    o->command = [app, o](Format format) {
+      if (o->topic == "exit-codes") return RunHelpExitCodes(format);
+      Output(format).Text(app->help());
+      return 0;
+    };
+  });
+}
+
+int Main(int argc, char** argv) {
+  struct sigaction action = {};
+  action.sa_handler = Interrupted;
+  sigaction(SIGINT, &action, nullptr);
+
+  Options o;
+  // `--` is split off first: what follows belongs to the program that is called, untouched.
+  int own = 0;
+  while (own < argc && std::string_view(argv[own]) != "--") ++own;
+  for (int i = own + 1; i < argc; ++i) o.call.after_dashes.emplace_back(argv[i]);
+
+  CLI::App app("krux runs the tool calls of agents that nobody trusts: one fresh, confined process each", "krux");
+  app.require_subcommand(1);
+  app.set_version_flag("--version", "krux " KRUX_VERSION);
+  AddCall(&app, &o);
+  AddGateway(&app, &o);
+  AddAudit(&app, &o);
+  AddSimple(&app, &o);
+  try {
+    app.parse(own, argv);
+  } catch (const CLI::CallForHelp& help) {
+    return app.exit(help);
+  } catch (const CLI::CallForVersion& version) {
+    return app.exit(version);
+  } catch (const CLI::ParseError& error) {
+    return ComplainUsage(std::string(error.what()) + "; krux --help shows the commands");
+  }
+  if (own < argc && !app.got_subcommand("call")) return ComplainUsage("only krux call takes words after `--`");
+  return o.command(FormatFromName(o.format));
+}
+
+}  // namespace
+}  // namespace krux::tools
+
+int main(int argc, char** argv) {
+  try {
+    return krux::tools::Main(argc, argv);
+  } catch (const std::bad_alloc&) {
+    krux::tools::Output(krux::tools::Format::kTable).Say("out of memory");
+  } catch (const std::exception& error) {
+    krux::tools::Output(krux::tools::Format::kTable)
+        .Say(std::string("a defect in krux: ") + error.what() + "; please report it");
+  }
+  return krux::ToInt(krux::ExitCode::kInternal);
+}
