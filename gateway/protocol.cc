@@ -177,7 +177,8 @@ Result<HelloRequest> DecodeHelloRequest(const Value& value) {
 
 Result<HelloReply> DecodeHelloReply(const Value& value) {
   MapReader r = Open(value, "hello");
-  HelloReply m{.version = r.Uint("version")};
+  HelloReply m;
+  m.version = r.Uint("version");
   MapReader gateway(r.Any("gateway"), "hello.gateway");
   KRUX_TRY(r.Finish());
   m.pid = gateway.Uint("pid");

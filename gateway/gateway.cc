@@ -1,0 +1,243 @@
+#include "gateway/gateway.h"
+
+#include <sys/epoll.h>
+#include <sys/socket.h>
+
+#include <cerrno>
+#include <utility>
+
+#include "base/log.h"
+#include "gateway/call_records.h"
+
+namespace krux::gateway {
+namespace {
+
+constexpr uint64_t kNsPerMs = 1'000'000;
+constexpr size_t kTurnedAwayAtMost = 64;  // beyond them a connection is closed without a word
+constexpr int kAcceptsPerTurn = 32;
+
+}  // namespace
+
+Gateway::Gateway(EventLoop& loop, const Clock& clock, Random& random, Channel audit, Channel spawn,
+                 GatewaySettings settings)
+    : loop_(loop),
+      clock_(clock),
+      settings_(std::move(settings)),
+      audit_(loop, clock, std::move(audit), settings_.append_deadline_ms),
+      spawn_(loop, std::move(spawn)),
+      sessions_(random, settings_.max_sessions),
+      pipeline_(clock, random, audit_, spawn_, settings_.limits,
+                [this](uint64_t connection, const CallReply& reply, UniqueFd result) {
+                  Answer(connection, reply, std::move(result));
+                }),
+      started_ns_(clock.MonotonicNs()) {}
+
+Result<void> Gateway::Start() {
+  KRUX_TRY(audit_.Start([this] {
+    Log(LogLevel::kError, "kruxd", "krux-auditd is gone: every call ends with 74");
+    pipeline_.OnAuditGone();
+  }));
+  KRUX_TRY(spawn_.Start([this](sandbox::Event event) { OnSpawnEvent(std::move(event)); },
+                        [this] {
+                          Log(LogLevel::kError, "kruxd", "krux-spawnd is gone: no call can run");
+                          pipeline_.OnSpawnGone();
+                        }));
+  audit_.Append(audit::AdminDraft("gateway started", settings_.started), [](const Appended& appended) {
+    if (appended.what != Appended::What::kDurable) {
+      Log(LogLevel::kError, "kruxd", "the start of the gateway could not be recorded: " + appended.error);
+    }
+  });
+  ArmTick();
+  return {};
+}
+
+Result<void> Gateway::Listen(UniqueFd listener, Door door) {
+  const size_t index = listeners_.size();
+  listeners_.push_back({std::move(listener), door, {}});
+  listeners_[index].source =
+      KRUX_TRY(loop_.AddIo(listeners_[index].fd.get(), EPOLLIN, [this, index](uint32_t) { OnAccept(index); }));
+  return {};
+}
+
+void Gateway::Report(std::function<void(size_t)> on_clients, std::function<void()> on_stop) {
+  on_clients_ = std::move(on_clients);
+  on_stop_ = std::move(on_stop);
+}
+
+void Gateway::OnAccept(size_t index) {
+  for (int i = 0; i < kAcceptsPerTurn; ++i) {
+    const int fd = accept4(listeners_[index].fd.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    if (fd >= 0) {
+      Adopt(Channel(UniqueFd(fd)), listeners_[index].door);
+      continue;
+    }
+    if (errno == EINTR || errno == ECONNABORTED) continue;
+    if (errno == EAGAIN) return;
+    // Out of descriptors or memory: the pending connection would wake us forever. Try at the next tick.
+    accept_paused_ = true;
+    for (Listener& listener : listeners_) listener.source.Reset();
+    ArmTick();
+    return;
+  }
+}
+
+void Gateway::Adopt(Channel channel, Door door) {
+  if (connections_.size() >= settings_.max_connections + kTurnedAwayAtMost) return;
+  const uint64_t id = next_connection_++;
+  auto owned = std::make_unique<Connection>(loop_, id, door, std::move(channel));
+  Connection& connection = *owned;
+  const bool first = connections_.empty();
+  connections_[id] = std::move(owned);
+  auto started = connection.Start({
+      .on_packet = [this, &connection](Packet packet) { OnPacket(connection, std::move(packet)); },
+      .on_bad_packet = [this, &connection](const Error& error) { ReplyError(connection, error); },
+      .on_gone = [this, &connection] { OnConnectionGone(connection); },
+  });
+  if (!started) {
+    connections_.erase(id);
+    return;
+  }
+  if (first && on_clients_) on_clients_(connections_.size());
+  if (settings_.only_uid.has_value() && connection.peer().uid != *settings_.only_uid) {
+    connection.turned_away = true;
+    ReplyError(connection, {ExitCode::kDenied, 0, "peer", "this gateway serves another user; start one of your own"});
+  } else if (connections_.size() > settings_.max_connections) {
+    // Left open until the client closes it: a close with its hello unread would be a reset instead
+    // of this answer (unix(7), ECONNRESET).
+    connection.turned_away = true;
+    ReplyError(connection, {ExitCode::kBusy, 0, "accept", "the gateway has too many connections; retry"});
+  }
+}
+
+void Gateway::OnConnectionGone(Connection& connection) {
+  pipeline_.OnClientGone(connection.id());
+  ReapLater();
+}
+
+void Gateway::ReapLater() {
+  if (reap_.active()) return;
+  auto deferred = loop_.AddDefer([this] {
+    reap_.Reset();
+    std::erase_if(connections_, [](const auto& entry) { return entry.second->gone(); });
+    if (connections_.empty() && on_clients_) on_clients_(0);
+  });
+  if (deferred) reap_ = std::move(*deferred);
+}
+
+void Gateway::OnPacket(Connection& connection, Packet packet) {
+  if (connection.turned_away) return;
+  auto value = cbor::Decode(packet.bytes);
+  if (!value) return ReplyError(connection, value.error());
+  auto type = MessageTypeOf(*value);
+  if (!type) return ReplyError(connection, type.error());
+  const RequestRule* rule = FindRequest(*type);
+  const auto refuse = [&](ExitCode code, std::string why) {
+    ReplyError(connection, {code, 0, "protocol", "`" + Clip(*type, 64) + "` " + std::move(why)});
+  };
+  if (rule == nullptr) return refuse(ExitCode::kBadData, "is no request of this protocol");
+  if ((rule->doors & connection.door()) == 0) return refuse(ExitCode::kDenied, "is not served at this socket");
+  if (rule->state != connection.state) {
+    return refuse(ExitCode::kBadData, connection.state == ConnectionState::kNew ? "came before `hello`"
+                                                                                : "came twice");
+  }
+  if (packet.fds.size() != rule->fds) {
+    return refuse(ExitCode::kBadData, "must carry " + std::to_string(rule->fds) + " descriptors");
+  }
+  Dispatch(connection, *rule, *value, std::move(packet));
+  ArmTick();
+}
+
+void Gateway::Dispatch(Connection& connection, const RequestRule& rule, const cbor::Value& value, Packet packet) {
+  switch (rule.type) {
+#define X(enumerator, name, doors, state, fds, handler) \
+  case RequestType::enumerator:                         \
+    return handler(connection, value, packet);
+    KRUX_REQUESTS(X)
+#undef X
+  }
+}
+
+void Gateway::Reply(Connection& connection, cbor::Bytes packet) { connection.Send(std::move(packet)); }
+
+void Gateway::ReplyError(Connection& connection, const Error& error) {
+  Reply(connection, Encode(ErrorReply{.code = error.code, .message = error.message}));
+}
+
+void Gateway::Answer(uint64_t id, const CallReply& reply, UniqueFd result) {
+  Connection* connection = Find(id);
+  if (connection == nullptr || connection->gone()) return;
+  if (connection->outstanding > 0) --connection->outstanding;
+  connection->Send(Encode(reply), std::move(result));
+  if (connection->paused() && !MustPause(*connection)) connection->Resume();
+}
+
+Connection* Gateway::Find(uint64_t id) {
+  const auto it = connections_.find(id);
+  return it == connections_.end() ? nullptr : it->second.get();
+}
+
+bool Gateway::MustPause(const Connection& connection) const {
+  return connection.outstanding >= settings_.calls_per_connection || (pipeline_.full() && !audit_.silent());
+}
+
+void Gateway::Stop(std::function<void()> stopped) {
+  if (stopping_ != Stopping::kNo) return;
+  stopped_ = std::move(stopped);
+  stopping_ = Stopping::kCalls;
+  stop_deadline_ns_ = clock_.MonotonicNs() + settings_.stop_deadline_ms * kNsPerMs;
+  listeners_.clear();
+  pipeline_.CancelAll();
+  ArmTick();
+}
+
+void Gateway::TickStop() {
+  const bool late = clock_.MonotonicNs() >= stop_deadline_ns_;
+  if (stopping_ == Stopping::kCalls && (pipeline_.flows() == 0 || late)) {
+    for (const auto& [id, session] : sessions_.all()) {
+      audit_.Append(audit::SessionDraft(id, "ended", cbor::Map{{"calls", session->state.calls}}), [](const Appended&) {});
+    }
+    audit_.Append(audit::AdminDraft("gateway stopped", cbor::Map{{"calls", pipeline_.answered()}}), [](const Appended&) {});
+    stopping_ = Stopping::kLog;
+    stop_deadline_ns_ = clock_.MonotonicNs() + settings_.stop_deadline_ms * kNsPerMs;
+  } else if (stopping_ == Stopping::kLog && (audit_.pending() == 0 || late)) {
+    const auto stopped = std::exchange(stopped_, nullptr);
+    if (stopped) stopped();
+  }
+}
+
+// A timer that exists only while something has a deadline.
+void Gateway::ArmTick() {
+  if (tick_.active()) return;
+  auto timer = loop_.AddTimer(settings_.tick_us, [this] { Tick(); });
+  if (timer) tick_ = std::move(*timer);
+}
+
+void Gateway::Tick() {
+  tick_.Reset();
+  audit_.Expire();
+  pipeline_.Tick();
+  const uint64_t now = clock_.MonotonicNs();
+  std::vector<uint64_t> late;
+  for (const auto& [tag, open] : opens_) {
+    if (open.deadline_ns <= now) late.push_back(tag);
+  }
+  for (const uint64_t tag : late) {
+    OnWorkRefused(tag, {ExitCode::kSandbox, 0, "open", "the work directory was not checked in time; nothing ran"});
+  }
+  bool paused = false;
+  for (const auto& [id, connection] : connections_) {
+    if (connection->paused() && !MustPause(*connection)) connection->Resume();
+    paused |= connection->paused();
+  }
+  if (std::exchange(accept_paused_, false)) {
+    for (size_t i = 0; i < listeners_.size(); ++i) {
+      auto source = loop_.AddIo(listeners_[i].fd.get(), EPOLLIN, [this, i](uint32_t) { OnAccept(i); });
+      if (source) listeners_[i].source = std::move(*source);
+    }
+  }
+  if (stopping_ != Stopping::kNo) TickStop();
+  const bool stop_pending = stopping_ != Stopping::kNo && stopped_ != nullptr;
+  if (paused || stop_pending || !opens_.empty() || audit_.pending() > 0 || pipeline_.flows() > 0) ArmTick();
+}
+
+}  // namespace krux::gateway

@@ -1,0 +1,339 @@
+#include "gateway/pipeline.h"
+
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+#include "base/digest.h"
+#include "gateway/call_records.h"
+
+namespace krux::gateway {
+namespace {
+
+constexpr uint64_t kNsPerMs = 1'000'000;
+
+bool Allowed(const CallFlow& flow) {
+  return !flow.refusal.has_value() && flow.decision.verdict == policy::Verdict::kAllow;
+}
+
+// The next stage after one of the first three: a refusal goes straight to the log.
+Stage After(CallFlow& flow, Result<void> stage, Stage next) {
+  if (stage) return next;
+  flow.refusal = std::move(stage.error());
+  return Stage::kRecord;
+}
+
+Ending EndingOf(const sandbox::Done& done) {
+  switch (done.end) {
+    case sandbox::Done::End::kExited:
+      return {audit::Status::kOk, ExitCode::kOk, done.status, {}};
+    case sandbox::Done::End::kSignaled:
+      return {audit::Status::kKilled, ExitCode::kFailed, done.status,
+              "the worker was killed by signal " + std::to_string(done.status)};
+    case sandbox::Done::End::kTimeout:
+      return {audit::Status::kTimeout, ExitCode::kTimeout, done.status, "the call ran out of time"};
+    case sandbox::Done::End::kOom:
+      return {audit::Status::kOom, ExitCode::kFailed, done.status, "the call ran out of memory"};
+    case sandbox::Done::End::kCancelled:
+      return {audit::Status::kCancelled, ExitCode::kInterrupted, done.status, "the call was cancelled"};
+  }
+  return {};
+}
+
+}  // namespace
+
+const char* Name(Stage stage) {
+  static constexpr const char* kNames[] = {"admit", "bind",  "plan",    "decide",  "record",
+                                           "approve", "spawn", "collect", "outcome", "reply"};
+  return kNames[static_cast<size_t>(stage)];
+}
+
+Pipeline::Pipeline(const Clock& clock, Random& random, AuditLink& audit, SpawnLink& spawn, Limits limits, Answer answer)
+    : clock_(clock), random_(random), audit_(audit), spawn_(spawn), limits_(limits), answer_(std::move(answer)) {}
+
+CallFlow& Pipeline::Add(uint64_t connection, const PeerCredentials& peer, CallRequest request) {
+  auto flow = std::make_unique<CallFlow>();
+  flow->id = RandomId(random_);
+  flow->connection = connection;
+  flow->peer = peer;
+  flow->request = std::move(request);
+  flow->now_ms = clock_.WallNs() / kNsPerMs;
+  flow->reply.id = flow->request.id;
+  CallFlow& added = *flow;
+  flows_[added.id] = std::move(flow);
+  return added;
+}
+
+void Pipeline::Begin(uint64_t connection, const PeerCredentials& peer, std::shared_ptr<Session> session,
+                     CallRequest request) {
+  CallFlow& flow = Add(connection, peer, std::move(request));
+  flow.session = std::move(session);
+  Advance(flow.id);
+}
+
+void Pipeline::Refuse(uint64_t connection, const PeerCredentials& peer, CallRequest remains, Error error) {
+  CallFlow& flow = Add(connection, peer, std::move(remains));
+  error.stage = "decode";
+  flow.refusal = std::move(error);
+  flow.stage = Stage::kRecord;
+  Advance(flow.id);
+}
+
+// One call, once through. A stage either moves the flow on or waits for the event named beside it.
+void Pipeline::Step(CallFlow& flow, bool& waits) {
+  switch (flow.stage) {
+    case Stage::kAdmit:
+      flow.stage = After(flow, Admit(flow), Stage::kBind);
+      return;
+    case Stage::kBind:
+      flow.stage = After(flow, Bind(flow), Stage::kPlan);
+      return;
+    case Stage::kPlan:
+      flow.stage = After(flow, Plan(flow), Stage::kDecide);
+      return;
+    case Stage::kDecide:
+      Decide(flow);
+      flow.stage = Stage::kRecord;
+      return;
+    case Stage::kRecord:
+      Record(flow);
+      flow.stage = Stage::kApprove;
+      return;
+    case Stage::kApprove:
+      if (Allowed(flow)) {  // does not wait: the sandbox is built while the disk works
+        flow.stage = Stage::kSpawn;
+        return;
+      }
+      if (!flow.intent.settled()) break;  // OnIntentRecorded
+      ReplyWithoutEffect(flow);
+      flow.stage = Stage::kReply;
+      return;
+    case Stage::kSpawn:
+      if (!flow.asked && !flow.ending.has_value()) BuildSandbox(flow);
+      if (!flow.intent.settled()) break;                     // OnIntentRecorded
+      if (!flow.ready && !flow.ending.has_value()) break;    // OnSpawnEvent(Ready | Failed)
+      if (!flow.ending.has_value()) Release(flow);           // the barrier: durable and measured
+      flow.stage = Stage::kCollect;
+      return;
+    case Stage::kCollect:
+      if (!flow.done.has_value() && !flow.ending.has_value()) break;  // OnSpawnEvent(Done)
+      if (!flow.ending.has_value()) Collect(flow);
+      flow.stage = Stage::kOutcome;
+      return;
+    case Stage::kOutcome:
+      if (flow.outcome.is == RecordState::Is::kNone) RecordOutcome(flow);
+      if (!flow.outcome.settled()) break;  // OnOutcomeRecorded
+      flow.stage = Stage::kReply;
+      return;
+    case Stage::kReply:
+      Reply(flow);
+      break;
+  }
+  waits = true;
+}
+
+void Pipeline::Advance(const cbor::Bytes& id) {
+  const cbor::Bytes key = id;  // `id` may live in the flow that ends here
+  bool waits = false;
+  while (!waits) {
+    CallFlow* flow = Find(key);
+    if (flow == nullptr) return;
+    Step(*flow, waits);
+  }
+  const CallFlow* flow = Find(key);
+  if (flow != nullptr && flow->answered && flow->stage == Stage::kReply) Forget(key);
+}
+
+// 1. Only a session of this very peer, and only so many calls at once.
+Result<void> Pipeline::Admit(CallFlow& flow) {
+  if (flow.session == nullptr) {
+    return Fail(ExitCode::kNotFound, "admit", "no such session; open it again");
+  }
+  flow.before = flow.session->state;
+  if (flow.session->unrecorded) {
+    return Fail(ExitCode::kAudit, "admit", "the opening of this session could not be recorded; open it again");
+  }
+  if (!flow.request.profile.empty() && flow.request.profile != flow.session->key.profile) {
+    return Fail(ExitCode::kBadData, "admit",
+                "`" + flow.request.profile + "` is not the profile of this session; open another one");
+  }
+  if (flow.session->in_flight >= limits_.calls_per_session) {
+    return Fail(ExitCode::kBusy, "admit",
+                "this session has " + std::to_string(flow.session->in_flight) + " calls in flight; retry");
+  }
+  if (in_flight_ >= limits_.calls_total) {
+    return Fail(ExitCode::kBusy, "admit", "the gateway has " + std::to_string(in_flight_) + " calls in flight; retry");
+  }
+  flow.counted = true;
+  ++flow.session->in_flight;
+  ++in_flight_;
+  return {};
+}
+
+// 2. Names and arguments become what the catalog says they are.
+Result<void> Pipeline::Bind(CallFlow& flow) {
+  flow.capability = runtime::FindCapability(flow.request.capability);
+  if (flow.capability == nullptr) {
+    const std::string_view near = runtime::SuggestCapability(flow.request.capability);
+    return Fail(ExitCode::kNotFound, "bind",
+                "no capability is called `" + flow.request.capability + "`" +
+                    (near.empty() ? std::string("; `krux cap ls` lists them")
+                                  : "; did you mean `" + std::string(near) + "`?"));
+  }
+  auto args = runtime::Bind(*flow.capability, flow.request.args);
+  if (!args) {
+    args.error().stage = "bind";
+    return std::unexpected(std::move(args.error()));
+  }
+  flow.args = std::move(*args);
+  return {};
+}
+
+// 3. What would be built, and what that could touch.
+Result<void> Pipeline::Plan(CallFlow& flow) {
+  const Session& session = *flow.session;
+  const runtime::PlanSession context{.work = session.work,
+                                     .session_id = session.id,
+                                     .generation = session.generation,
+                                     .degraded = limits_.degraded,
+                                     .limits = limits_.sandbox};
+  auto plan = runtime::MakePlan(*flow.capability, flow.args, session.policy, context);
+  if (!plan) {
+    plan.error().stage = "plan";
+    return std::unexpected(std::move(plan.error()));
+  }
+  flow.plan = std::move(*plan);
+  flow.plan.spec.call_id = flow.id;
+  flow.spec_digest = Sha256(cbor::Encode(sandbox::ToValue(flow.plan.spec)));
+  return {};
+}
+
+// 4. The kernel decides; an allowed call moves the session before anything of it happens.
+void Pipeline::Decide(CallFlow& flow) {
+  flow.before = flow.session->state;
+  flow.decision = policy::Decide(flow.before, flow.plan.call, flow.plan.footprint, flow.now_ms);
+  if (Allowed(flow)) flow.session->state = flow.decision.next;
+}
+
+// 5. Whatever was decided goes to the log before anything else happens.
+void Pipeline::Record(CallFlow& flow) {
+  flow.intent.is = RecordState::Is::kPending;
+  audit_.Append(ToDraft(IntentOf(flow, limits_)),
+                [this, id = flow.id](const Appended& appended) { OnIntentRecorded(id, appended); });
+}
+
+// 6. Deny, ask and refusals end here: recorded, nothing spawned, nothing parked.
+void Pipeline::ReplyWithoutEffect(CallFlow& flow) {
+  flow.reply.seq = flow.intent.seq;
+  if (flow.refusal.has_value()) {
+    flow.reply.code = flow.refusal->code;
+    flow.reply.message = flow.refusal->message;
+    return;
+  }
+  flow.reply.code = CodeOf(flow.decision);
+  flow.reply.verdict = policy::Name(flow.decision.verdict);
+  if (flow.decision.reasons.empty()) return;
+  flow.reply.rule = flow.decision.reasons.front().rule;
+  flow.reply.message = flow.decision.reasons.front().message;
+}
+
+// 7. A fresh process: first the session's mount tree, where this is the first call that needs it.
+void Pipeline::BuildSandbox(CallFlow& flow) {
+  flow.asked = true;
+  flow.deadline_ns = clock_.MonotonicNs() + limits_.setup_ms * kNsPerMs;
+  TemplateSlot& slot = flow.session->templates[static_cast<size_t>(flow.plan.spec.work_class)];
+  if (slot.state == TemplateSlot::State::kBuilt) {
+    SendSpawn(flow);
+    return;
+  }
+  slot.waiting.push_back(flow.id);
+  if (slot.state == TemplateSlot::State::kBuilding) return;
+  slot.tag = next_tag_++;
+  auto sent = spawn_.BuildTemplate(slot.tag, flow.plan.template_spec, flow.session->key.work_id);
+  if (!sent) {
+    slot.waiting.clear();
+    OnSandboxFailed(flow, sent.error(), {});
+    return;
+  }
+  slot.state = TemplateSlot::State::kBuilding;
+  templates_[slot.tag] = flow.session;
+}
+
+void Pipeline::SendSpawn(CallFlow& flow) {
+  flow.spawned = true;
+  if (auto sent = spawn_.Spawn(flow.plan.spec); !sent) OnSandboxFailed(flow, sent.error(), {});
+}
+
+void Pipeline::Release(CallFlow& flow) {
+  flow.deadline_ns = clock_.MonotonicNs() + (flow.plan.spec.limits.wall_ms + limits_.grace_ms) * kNsPerMs;
+  if (auto sent = spawn_.Go(flow.id); !sent) {
+    OnSandboxFailed(flow, sent.error(), {});
+    return;
+  }
+  flow.acting = true;
+}
+
+// 8. The worker is gone. What it left is the work of an enemy until it was checked.
+void Pipeline::Collect(CallFlow& flow) {
+  Ending ending = EndingOf(*flow.done);
+  if (ending.status == audit::Status::kOk) {
+    auto result = ReadWorkerResult(std::move(flow.done->result), flow.plan.spec.limits.result_bytes);
+    if (!result) {
+      ending = {audit::Status::kFailed, ExitCode::kFailed, flow.done->status, result.error().message};
+    } else {
+      flow.result = std::move(*result);
+      ending.code = flow.result.code;
+      ending.reason = flow.result.message;
+      if (ending.code == ExitCode::kOk && flow.done->status != 0) ending.code = ExitCode::kFailed;
+      if (ending.code != ExitCode::kOk) ending.status = audit::Status::kFailed;
+    }
+  }
+  End(flow, std::move(ending));
+}
+
+// 9. Nothing is released before this is durable.
+void Pipeline::RecordOutcome(CallFlow& flow) {
+  flow.outcome.is = RecordState::Is::kPending;
+  audit_.Append(ToDraft(OutcomeOf(flow)),
+                [this, id = flow.id](const Appended& appended) { OnOutcomeRecorded(id, appended); });
+}
+
+// 10. The answer, once.
+void Pipeline::Reply(CallFlow& flow) {
+  if (flow.answered) return;
+  flow.answered = true;
+  ++answered_;
+  if (flow.counted) {
+    --flow.session->in_flight;
+    --in_flight_;
+  }
+  if (flow.session != nullptr) flow.reply.exposure = LegNames(flow.session->state.exposure);
+  UniqueFd output;
+  if (Allowed(flow) && flow.ending.has_value()) {
+    flow.reply.seq = flow.intent.seq;
+    flow.reply.outcome_seq = flow.outcome.seq;
+    flow.reply.verdict = policy::Name(flow.decision.verdict);
+    flow.reply.code = flow.ending->code;
+    flow.reply.ok = flow.ending->code == ExitCode::kOk;
+    flow.reply.message = flow.ending->reason;
+    flow.reply.data = std::move(flow.result.data);
+    flow.reply.truncated = flow.result.truncated;
+    flow.reply.bytes = flow.result.bytes;
+    if (flow.result.bytes > 0) output = flow.result.memfd.TakeFd();
+  }
+  if (flow.connection != 0) answer_(flow.connection, flow.reply, std::move(output));
+}
+
+void Pipeline::End(CallFlow& flow, Ending ending) {
+  flow.ending = std::move(ending);
+  flow.deadline_ns = 0;
+}
+
+CallFlow* Pipeline::Find(const cbor::Bytes& id) {
+  const auto it = flows_.find(id);
+  return it == flows_.end() ? nullptr : it->second.get();
+}
+
+void Pipeline::Forget(const cbor::Bytes& id) { flows_.erase(id); }
+
+}  // namespace krux::gateway

@@ -1,0 +1,210 @@
+// The events of the pipeline: what krux-auditd, krux-spawnd, clients and the clock say to a CallFlow.
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "gateway/pipeline.h"
+
+namespace krux::gateway {
+
+void Pipeline::OnIntentRecorded(const cbor::Bytes& id, const Appended& appended) {
+  CallFlow* flow = Find(id);
+  if (flow == nullptr) return;
+  switch (appended.what) {
+    case Appended::What::kDurable:
+      flow->intent = {RecordState::Is::kDurable, appended.seq};
+      Advance(id);
+      return;
+    case Appended::What::kFailed:
+      Withhold(*flow, appended.error);
+      Forget(flow->id);
+      return;
+    case Appended::What::kSilent: {
+      Withhold(*flow, appended.error);
+      const bool intent = !flow->refusal.has_value() && flow->decision.verdict == policy::Verdict::kAllow;
+      if (!intent) Forget(flow->id);
+      return;
+    }
+    case Appended::What::kLate:
+      // The intent did become durable, long after its call was given up: the log must say how it
+      // ended. The flow has its ending from Withhold, so it goes on to the outcome record.
+      if (!appended.error.empty()) {
+        Forget(flow->id);
+        return;
+      }
+      flow->intent = {RecordState::Is::kDurable, appended.seq};
+      Advance(id);
+      return;
+  }
+}
+
+void Pipeline::OnOutcomeRecorded(const cbor::Bytes& id, const Appended& appended) {
+  CallFlow* flow = Find(id);
+  if (flow == nullptr) return;
+  if (appended.what == Appended::What::kDurable) {
+    flow->outcome = {RecordState::Is::kDurable, appended.seq};
+    Advance(id);
+    return;
+  }
+  Withhold(*flow, appended.error);
+  Forget(flow->id);
+}
+
+// The log cannot say what happened: the answer is 74, carries no byte of the result, and the worker,
+// where there is one, is ended.
+void Pipeline::Withhold(CallFlow& flow, const std::string& why) {
+  if (flow.spawned && !flow.done.has_value()) (void)spawn_.Cancel(flow.id);
+  flow.reply = CallReply{};
+  flow.reply.id = flow.request.id;
+  flow.reply.seq = flow.intent.seq;
+  flow.reply.code = ExitCode::kAudit;
+  flow.reply.message = "the log cannot be written: " + why + "; nothing is released";
+  flow.reply.next = "krux gateway status";
+  flow.result = WorkerResult{};
+  flow.ending.reset();
+  Reply(flow);
+  End(flow, {audit::Status::kCancelled, ExitCode::kAudit, 0, "the record was not durable in time"});
+}
+
+void Pipeline::OnAuditGone() {
+  std::vector<cbor::Bytes> ids;
+  for (const auto& [id, flow] : flows_) ids.push_back(id);
+  for (const cbor::Bytes& id : ids) {
+    if (CallFlow* flow = Find(id); flow != nullptr) {
+      Withhold(*flow, "krux-auditd is gone");
+      Forget(id);
+    }
+  }
+}
+
+void Pipeline::OnSpawnEvent(sandbox::Event event) {
+  if (auto* built = std::get_if<sandbox::TemplateBuilt>(&event)) {
+    OnTemplate(built->tag, nullptr, {});
+  } else if (auto* ready = std::get_if<sandbox::Ready>(&event)) {
+    CallFlow* flow = Find(ready->call_id);
+    if (flow == nullptr || flow->ending.has_value()) return;
+    flow->ready = true;
+    flow->receipt = std::move(ready->receipt);
+    Advance(flow->id);
+  } else if (auto* done = std::get_if<sandbox::Done>(&event)) {
+    CallFlow* flow = Find(done->call_id);
+    if (flow == nullptr || flow->ending.has_value()) return;
+    if (!flow->acting) {
+      OnSandboxFailed(*flow, {ExitCode::kSandbox, 0, "spawn", "the worker ended before the call began"}, {});
+      Advance(flow->id);
+      return;
+    }
+    flow->done = std::move(*done);
+    Advance(flow->id);
+  } else if (auto* failed = std::get_if<sandbox::Failed>(&event)) {
+    if (failed->call_id.empty()) {
+      OnTemplate(failed->tag, &failed->error, failed->layer);
+      return;
+    }
+    CallFlow* flow = Find(failed->call_id);
+    if (flow == nullptr || flow->ending.has_value()) return;
+    flow->receipt = std::move(failed->receipt);
+    OnSandboxFailed(*flow, failed->error, failed->layer);
+    Advance(flow->id);
+  }
+}
+
+void Pipeline::OnTemplate(uint64_t tag, const Error* error, const std::string& layer) {
+  const auto it = templates_.find(tag);
+  if (it == templates_.end()) return;
+  const std::shared_ptr<Session> session = it->second;
+  templates_.erase(it);
+  for (TemplateSlot& slot : session->templates) {
+    if (slot.tag != tag || slot.state != TemplateSlot::State::kBuilding) continue;
+    // A failed template is not remembered: the next call tries again.
+    slot.state = error == nullptr ? TemplateSlot::State::kBuilt : TemplateSlot::State::kAbsent;
+    const std::vector<cbor::Bytes> waiting = std::exchange(slot.waiting, {});
+    for (const cbor::Bytes& id : waiting) {
+      CallFlow* flow = Find(id);
+      if (flow == nullptr || flow->ending.has_value()) continue;
+      if (error == nullptr) {
+        SendSpawn(*flow);
+      } else {
+        OnSandboxFailed(*flow, *error, layer);
+      }
+      Advance(id);
+    }
+  }
+}
+
+// Before Go nothing of the call has run; after it nobody can say.
+void Pipeline::OnSandboxFailed(CallFlow& flow, const Error& error, const std::string& layer) {
+  if (flow.acting) {
+    End(flow, {audit::Status::kUnknown, ExitCode::kInternal, error.sys_errno,
+               "the sandbox was lost while the call ran: " + error.message});
+    return;
+  }
+  std::string reason = layer.empty() ? error.message : "layer `" + layer + "`: " + error.message;
+  End(flow, {audit::Status::kSetupFailed, error.code, error.sys_errno, std::move(reason)});
+}
+
+void Pipeline::OnSpawnGone() {
+  std::vector<cbor::Bytes> ids;
+  for (const auto& [id, flow] : flows_) {
+    if (flow->asked && !flow->ending.has_value()) ids.push_back(id);
+  }
+  templates_.clear();
+  const Error gone{ExitCode::kSandbox, 0, "spawn", "krux-spawnd is gone; retry when the gateway has restarted it"};
+  for (const cbor::Bytes& id : ids) {
+    CallFlow* flow = Find(id);
+    if (flow == nullptr || flow->ending.has_value() || flow->done.has_value()) continue;
+    OnSandboxFailed(*flow, gone, {});
+    Advance(id);
+  }
+}
+
+void Pipeline::OnClientGone(uint64_t connection) {
+  std::vector<cbor::Bytes> ids;
+  for (const auto& [id, flow] : flows_) {
+    if (flow->connection == connection) ids.push_back(id);
+  }
+  for (const cbor::Bytes& id : ids) {
+    if (CallFlow* flow = Find(id); flow != nullptr) {
+      flow->connection = 0;
+      Cancel(*flow, "the client hung up");
+    }
+  }
+}
+
+void Pipeline::CancelAll() {
+  std::vector<cbor::Bytes> ids;
+  for (const auto& [id, flow] : flows_) ids.push_back(id);
+  for (const cbor::Bytes& id : ids) {
+    if (CallFlow* flow = Find(id); flow != nullptr) Cancel(*flow, "the gateway is stopping");
+  }
+}
+
+// A call that has begun is killed and its end awaited; one that has not ends here.
+void Pipeline::Cancel(CallFlow& flow, const char* reason) {
+  if (!flow.asked || flow.ending.has_value() || flow.done.has_value()) return;
+  if (flow.spawned) (void)spawn_.Cancel(flow.id);
+  if (flow.acting) return;  // Done(kCancelled) follows
+  End(flow, {audit::Status::kCancelled, ExitCode::kInterrupted, 0, reason});
+  Advance(flow.id);
+}
+
+void Pipeline::Tick() {
+  const uint64_t now = clock_.MonotonicNs();
+  std::vector<cbor::Bytes> overdue;
+  for (const auto& [id, flow] : flows_) {
+    if (flow->deadline_ns != 0 && flow->deadline_ns <= now) overdue.push_back(id);
+  }
+  for (const cbor::Bytes& id : overdue) {
+    CallFlow* flow = Find(id);
+    if (flow == nullptr || flow->ending.has_value()) continue;
+    if (flow->spawned) (void)spawn_.Cancel(flow->id);
+    if (flow->acting) {
+      End(*flow, {audit::Status::kTimeout, ExitCode::kTimeout, 0, "the call ran out of time"});
+    } else {
+      End(*flow, {audit::Status::kSetupFailed, ExitCode::kSandbox, 0, "the sandbox was not ready in time; nothing ran"});
+    }
+    Advance(id);
+  }
+}
+
+}  // namespace krux::gateway

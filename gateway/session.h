@@ -1,0 +1,81 @@
+// Session: one agent's run in one WORK with one policy. Its authority only falls, its exposure only
+// rises; both are in `state`, and only the pipeline moves it on, from Decision::next.
+//
+//   SessionTable sessions(random, limits);
+//   auto session = KRUX_TRY(sessions.FindOrMake(key, opened.path, policy));
+//   Session* found = sessions.Find(id, peer_uid);
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <tuple>
+#include <vector>
+
+#include "base/clock.h"
+#include "policy/policy_file.h"
+#include "sandbox/spec.h"
+
+namespace krux::gateway {
+
+// Who works where under which profile. `work_id` is mountd's name for (uid, device, inode, mount).
+struct SessionKey {
+  uid_t uid = 0;
+  uint64_t work_id = 0;
+  std::string profile;
+  auto operator<=>(const SessionKey&) const = default;
+};
+
+// The mount tree of one work class, built at the first call that needs it.
+struct TemplateSlot {
+  enum class State : uint8_t { kAbsent, kBuilding, kBuilt };
+  State state = State::kAbsent;
+  uint64_t tag = 0;                   // of the BuildTemplate under way
+  std::vector<cbor::Bytes> waiting;   // call ids that go on when it is built
+};
+
+struct Session {
+  cbor::Bytes id;                     // 16 random bytes
+  SessionKey key;
+  std::string work;                   // host path
+  policy::Policy policy;              // ceiling met with the profile, bound to WORK
+  cbor::Bytes policy_hash;            // SHA-256 of policy.text, under which the log keeps the text
+  uint64_t generation = 1;            // of the policy: a change makes every template stale
+  policy::State state;
+  TemplateSlot templates[2];          // by sandbox::WorkClass
+  size_t in_flight = 0;               // calls that have not been answered
+  bool unrecorded = false;            // its opening could not be logged: no call may run
+};
+
+class SessionTable {
+ public:
+  SessionTable(Random& random, size_t max_sessions) : random_(random), max_sessions_(max_sessions) {}
+
+  // The session of `key`, or null.
+  std::shared_ptr<Session> Find(const SessionKey& key) const;
+  // The session called `id`, if `uid` is the one that opened it; a stranger's id is no session.
+  std::shared_ptr<Session> Find(const cbor::Bytes& id, uid_t uid) const;
+  // A new session; kBusy when there are too many.
+  Result<std::shared_ptr<Session>> Make(SessionKey key, std::string work, policy::Policy policy);
+  void Remove(const Session& session);
+
+  size_t size() const { return by_id_.size(); }
+  const std::map<cbor::Bytes, std::shared_ptr<Session>>& all() const { return by_id_; }
+
+ private:
+  Random& random_;
+  size_t max_sessions_;
+  std::map<cbor::Bytes, std::shared_ptr<Session>> by_id_;
+  std::map<SessionKey, std::shared_ptr<Session>> by_key_;
+};
+
+// The profile that a session runs under: `named` (empty = read_only) met with the ceiling, so that
+// a client can narrow and never choose. kConfig for an unknown name.
+Result<policy::Policy> EffectivePolicy(const std::string& ceiling, const std::string& named,
+                                       const std::string& work);
+
+// 16 bytes, for calls and sessions.
+cbor::Bytes RandomId(Random& random);
+
+}  // namespace krux::gateway
