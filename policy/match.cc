@@ -139,6 +139,7 @@ Result<Pattern> CompilePath(std::string_view text, std::string_view rule) {
       return BadPattern(text, "is not absolute; start it with `/`, `${WORK}/` or `**/`");
     }
     rest.remove_prefix(1);
+    if (rest.empty() && pattern.in_work) return BadPattern(text, "ends in `/`; write `/**` for all beneath");
   } else if (pattern.in_work) {
     return BadPattern(text, "needs a `/` after `${WORK}`");
   }

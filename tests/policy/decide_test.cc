@@ -1,0 +1,159 @@
+#include "policy/decide.h"
+
+#include <gtest/gtest.h>
+
+#include <random>
+
+namespace krux::policy {
+namespace {
+
+constexpr auto kRead = static_cast<int>(Dimension::kReadFiles);
+
+State StateWith(Level level, Dimension dimension = Dimension::kReadFiles) {
+  State state;
+  state.authority.levels[static_cast<int>(dimension)] = level;
+  state.authority.level_rules[static_cast<int>(dimension)] = "team:4 levels";
+  return state;
+}
+
+Call ReadCall(Risk risk = Risk::kLow, bool inside = true) {
+  Call call{Dimension::kReadFiles, risk, "fs.read", {}, kPrivateData};
+  call.scopes.push_back({inside, "team:9 paths.read", "/etc/shadow", "paths.read"});
+  return call;
+}
+
+Footprint ReadFootprint() {
+  Footprint footprint;
+  footprint.reads_private = true;
+  return footprint;
+}
+
+Verdict Judge(const State& state, const Call& call, const Footprint& footprint = ReadFootprint()) {
+  return Decide(state, call, footprint, 0).verdict;
+}
+
+TEST(DecideTest, LevelsTimesRisk) {
+  const Verdict deny = Verdict::kDeny, ask = Verdict::kAsk, allow = Verdict::kAllow;
+  const Verdict expected[3][3] = {{deny, deny, deny}, {allow, ask, ask}, {allow, allow, ask}};
+  for (int level = 0; level < 3; ++level) {
+    for (int risk = 0; risk < 3; ++risk) {
+      EXPECT_EQ(Judge(StateWith(Level(level)), ReadCall(Risk(risk))), expected[level][risk])
+          << Name(Level(level)) << " " << Name(Risk(risk));
+    }
+  }
+}
+
+TEST(DecideTest, AnAuthorityThatNobodySetGrantsNothing) {
+  for (int dimension = 0; dimension < kDimensions; ++dimension) {
+    Call call = ReadCall();
+    call.dimension = Dimension(dimension);
+    EXPECT_EQ(Judge(State{}, call), Verdict::kDeny) << Name(Dimension(dimension));
+  }
+}
+
+TEST(DecideTest, OneFalseScopeBitDeniesAndNamesItsRule) {
+  Call call = ReadCall(Risk::kLow, false);
+  call.scopes.insert(call.scopes.begin(), {true, "team:3 capabilities.allow", "fs.read", "capabilities.allow"});
+  const Decision decision = Decide(StateWith(Level::kAlways), call, ReadFootprint(), 0);
+  EXPECT_EQ(decision.verdict, Verdict::kDeny);
+  ASSERT_EQ(decision.reasons.size(), 1u);
+  EXPECT_EQ(decision.reasons[0].component, Component::kScope);
+  EXPECT_EQ(decision.reasons[0].rule, "team:9 paths.read");
+  EXPECT_NE(decision.reasons[0].message.find("`/etc/shadow`"), std::string::npos);
+}
+
+TEST(DecideTest, TheLowestReasonComesFirst) {
+  const Decision decision = Decide(StateWith(Level::kLowRisk), ReadCall(Risk::kElevated, false), ReadFootprint(), 0);
+  EXPECT_EQ(decision.verdict, Verdict::kDeny);
+  ASSERT_EQ(decision.reasons.size(), 2u);
+  EXPECT_EQ(decision.reasons[0].verdict, Verdict::kDeny);
+  EXPECT_EQ(decision.reasons[1].verdict, Verdict::kAsk);
+}
+
+TEST(DecideTest, ACallThatNoScopeGovernsIsDenied) {
+  Call call = ReadCall();
+  call.scopes.clear();
+  EXPECT_EQ(Judge(StateWith(Level::kAlways), call), Verdict::kDeny);
+  call.dimension = Dimension::kNone;
+  EXPECT_EQ(Judge(State{}, call), Verdict::kAllow) << "krux's own calls";
+}
+
+TEST(DecideTest, TheSandboxMustNotAllowMoreThanTheCallSays) {
+  const State state = StateWith(Level::kAlways);
+  const auto verdict = [&](auto change) {
+    Footprint footprint = ReadFootprint();
+    change(footprint);
+    return Judge(state, ReadCall(), footprint);
+  };
+  EXPECT_EQ(verdict([](Footprint&) {}), Verdict::kAllow);
+  EXPECT_EQ(verdict([](Footprint& f) { f.within_grants = false; }), Verdict::kDeny);
+  EXPECT_EQ(verdict([](Footprint& f) { f.network = true; }), Verdict::kDeny);
+  EXPECT_EQ(verdict([](Footprint& f) { f.reads_untrusted = true; }), Verdict::kDeny);
+  EXPECT_EQ(verdict([](Footprint& f) { f.runs_program = true; }), Verdict::kDeny);
+  Call silent = ReadCall();
+  silent.contribution = 0;
+  EXPECT_EQ(Judge(state, silent), Verdict::kDeny) << "reads private data and does not say so";
+}
+
+TEST(DecideTest, ARequiredLayerThatMayBeMissingDenies) {
+  State state = StateWith(Level::kAlways);
+  state.authority.required_layers = 0b101;
+  state.authority.isolation_rule = "team:20 isolation.require";
+  Footprint footprint = ReadFootprint();
+  footprint.layers = 0b001;
+  const Decision decision = Decide(state, ReadCall(), footprint, 0);
+  EXPECT_EQ(decision.verdict, Verdict::kDeny);
+  EXPECT_EQ(decision.reasons.at(0).rule, "team:20 isolation.require");
+  footprint.layers = 0b111;
+  EXPECT_EQ(Judge(state, ReadCall(), footprint), Verdict::kAllow);
+}
+
+TEST(DecideTest, OnlyAnAllowedCallChangesTheState) {
+  State state = StateWith(Level::kAlways);
+  state.exposure = kUntrustedContent;
+  const Decision allowed = Decide(state, ReadCall(), ReadFootprint(), 0);
+  EXPECT_EQ(allowed.next.exposure, kUntrustedContent | kPrivateData);
+  EXPECT_EQ(allowed.next.calls, 1u);
+  EXPECT_TRUE(allowed.reasons.empty());
+  for (const Decision& other : {Decide(state, ReadCall(Risk::kCritical), ReadFootprint(), 0),
+                                Decide(state, ReadCall(Risk::kLow, false), ReadFootprint(), 0)}) {
+    EXPECT_EQ(other.next.exposure, kUntrustedContent);
+    EXPECT_EQ(other.next.calls, 0u);
+    EXPECT_FALSE(other.reasons.empty());
+  }
+  state.calls = UINT64_MAX;
+  EXPECT_EQ(Decide(state, ReadCall(), ReadFootprint(), 0).next.calls, UINT64_MAX);
+}
+
+TEST(DecideTest, NonsenseIsDenied) {
+  Call call = ReadCall();
+  call.dimension = static_cast<Dimension>(200);
+  EXPECT_EQ(Judge(StateWith(Level::kAlways), call), Verdict::kDeny);
+  EXPECT_EQ(Judge(StateWith(Level::kAlways), ReadCall(static_cast<Risk>(9))), Verdict::kDeny);
+  EXPECT_EQ(Judge(StateWith(static_cast<Level>(7)), ReadCall()), Verdict::kDeny);
+  EXPECT_STREQ(Name(static_cast<Dimension>(200)), "none");
+}
+
+// Monotone in the authority, and never below: over every level, risk and bit, raising a level or
+// letting a scope bit become true never lowers a verdict.
+TEST(DecideTest, MoreAuthorityNeverAllowsLess) {
+  std::mt19937 random(11);
+  for (int i = 0; i < 20'000; ++i) {
+    State low, high;
+    const auto a = random() % 3, b = random() % 3;
+    low.authority.levels[kRead] = Level(std::min(a, b));
+    high.authority.levels[kRead] = Level(std::max(a, b));
+    low.authority.required_layers = static_cast<uint32_t>(random() % 8);
+    high.authority.required_layers = low.authority.required_layers & static_cast<uint32_t>(random());
+    Call narrow = ReadCall(Risk(random() % 3), random() % 2), wide = narrow;
+    wide.scopes[0].inside |= random() % 2;
+    Footprint footprint = ReadFootprint();
+    footprint.layers = static_cast<uint32_t>(random() % 8);
+    footprint.within_grants = random() % 4 != 0;
+    EXPECT_LE(Judge(low, narrow, footprint), Judge(high, wide, footprint));
+    EXPECT_EQ(Judge(low, narrow, footprint), Judge(low, narrow, footprint));
+  }
+}
+
+}  // namespace
+}  // namespace krux::policy
