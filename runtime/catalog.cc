@@ -12,7 +12,7 @@
 namespace krux::runtime {
 namespace {
 
-constexpr uint64_t kMaxOffset = INT64_MAX;         // off_t
+constexpr uint64_t kMaxOffset = 1ull << 62;        // off_t, with room for one read behind it
 constexpr uint64_t kMaxRead = 16ull << 20;         // the data part of a result
 constexpr uint64_t kMaxPathBytes = KRUX_PATH_SIZE - 1;
 constexpr uint64_t kMaxEntries = 1000;

@@ -118,7 +118,7 @@ void PlanProgram(Plan& plan, const policy::Policy& policy, const cbor::Map& args
     rule.exec = true;
   }
   if (const cbor::Value* timeout = args.Find("timeout_ms"); timeout != nullptr && timeout->uint() != nullptr) {
-    plan.spec.limits.wall_ms = *timeout->uint();
+    plan.spec.limits.wall_ms = std::max<uint64_t>(*timeout->uint(), 1);
   }
 }
 
