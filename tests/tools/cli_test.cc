@@ -1,5 +1,8 @@
 // The command line itself: usage, help, tables of codes, doctor. No gateway is started here.
 #include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <algorithm>
 
 #include "base/exit_code.h"
 #include "tests/tools/krux_process.h"
@@ -11,7 +14,7 @@ namespace {
 Ran Krux(std::vector<std::string> words) {
   words.insert(words.begin(), KruxProgram());
   // Folders that do not exist: whatever is asked here must not find, or start, a gateway.
-  return Run(words, {.environment = {"KRUX_STATE_DIR=/nonexistent/state", "KRUX_RUNTIME_DIR=/nonexistent/run"}});
+  return RunProgram(words, {.environment = {"KRUX_STATE_DIR=/nonexistent/state", "KRUX_RUNTIME_DIR=/nonexistent/run"}});
 }
 
 TEST(Cli, WrongCommandLinesAreUsageErrorsInOneLine) {
@@ -98,7 +101,9 @@ TEST(Doctor, NamesMissingCgroupControllersTruthfully) {
                          controllers.find(" " + std::string(name) + "\n") != std::string::npos;
       const bool said_missing = found.find(std::string("lacks")) != std::string::npos &&
                                 found.find(name, found.find("lacks")) != std::string::npos;
-      if (geteuid() == 0) EXPECT_EQ(said_missing, !there) << name << ": " << found;
+      if (geteuid() == 0) {
+        EXPECT_EQ(said_missing, !there) << name << ": " << found;
+      }
     }
     if (!*check.map()->Find("present")->boolean()) {
       ASSERT_NE(check.map()->Find("fix"), nullptr);
@@ -117,9 +122,9 @@ TEST(Doctor, NeedsDegradedPrintsALayerOrNothing) {
 
 TEST(Doctor, NoColorIsHonoured) {
   RunOptions options{.terminal = true, .environment = {"NO_COLOR=1"}};
-  EXPECT_EQ(Run({KruxProgram(), "doctor", "--no-probe"}, options).out.find('\x1b'), std::string::npos);
+  EXPECT_EQ(RunProgram({KruxProgram(), "doctor", "--no-probe"}, options).out.find('\x1b'), std::string::npos);
   options.environment = {};
-  EXPECT_NE(Run({KruxProgram(), "doctor", "--no-probe"}, options).out.find('\x1b'), std::string::npos);
+  EXPECT_NE(RunProgram({KruxProgram(), "doctor", "--no-probe"}, options).out.find('\x1b'), std::string::npos);
 }
 
 }  // namespace

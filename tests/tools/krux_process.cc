@@ -92,7 +92,7 @@ pid_t ParentOf(pid_t pid) {
 
 }  // namespace
 
-Ran Run(const std::vector<std::string>& argv, const RunOptions& options) {
+Ran RunProgram(const std::vector<std::string>& argv, const RunOptions& options) {
   Pipe in, out, err;
   int terminal = -1;
   int its_side = -1;
@@ -131,7 +131,7 @@ Ran Run(const std::vector<std::string>& argv, const RunOptions& options) {
 std::string KruxProgram() { return KRUX_PROGRAM; }
 
 std::string NeedsDegraded() {
-  std::string layers = Run({KruxProgram(), "doctor", "--needs-degraded"}).out;
+  std::string layers = RunProgram({KruxProgram(), "doctor", "--needs-degraded"}).out;
   while (!layers.empty() && layers.back() == '\n') layers.pop_back();
   return layers;
 }
@@ -181,7 +181,7 @@ Ran PrivateGateway::Krux(std::vector<std::string> words, RunOptions options) con
   options.environment.push_back("KRUX_STATE_DIR=" + state());
   options.environment.push_back("KRUX_RUNTIME_DIR=" + root_ + "/run");
   if (owner_) options.uid = owner_;
-  return Run(words, options);
+  return RunProgram(words, options);
 }
 
 Ran PrivateGateway::Start(const std::vector<std::string>& words) const {

@@ -21,14 +21,14 @@ struct Ran {
 
 struct RunOptions {
   std::string cwd = "/";
-  std::string stdin_text;
+  std::string stdin_text = {};
   bool terminal = false;                   // stdout and stderr are a pseudo-terminal
-  std::vector<std::string> environment;    // NAME=value, added to a small fixed one
-  std::optional<uid_t> uid;                // runs as this user and group, without others
+  std::vector<std::string> environment = {};// NAME=value, added to a small fixed one
+  std::optional<uid_t> uid = {};              // runs as this user and group, without others
   int timeout_ms = 60'000;
 };
 
-Ran Run(const std::vector<std::string>& argv, const RunOptions& options = {});
+Ran RunProgram(const std::vector<std::string>& argv, const RunOptions& options = {});
 
 // The program under test, and what --allow-degraded must name on this machine (may be empty).
 std::string KruxProgram();
