@@ -1,5 +1,9 @@
 // The record schema of log format 1, as docs/AUDIT_FORMAT.md specifies it: kinds, keys and the
 // builders of their bodies. kruxd builds drafts, krux-auditd adds format, seq, prev, clocks and boot.
+//
+//   audit::Intent intent;
+//   intent.call_id = …; intent.args = cbor::Map{{"path", "README.md"}}; …
+//   KRUX_TRY(client.Append(tag, audit::ToDraft(intent)));
 #pragma once
 
 #include <cstdint>
@@ -22,6 +26,7 @@ enum class Status : uint8_t {
   kOk = 0, kFailed = 1, kKilled = 2, kTimeout = 3, kSetupFailed = 4, kUnknown = 5,
   kRefused = 6, kOom = 7, kCancelled = 8,
 };
+// The names of docs/AUDIT_FORMAT.md: "intent", "allow", "setup_failed".
 const char* Name(Kind kind);
 const char* Name(DecisionCode decision);
 const char* Name(Status status);
@@ -32,7 +37,14 @@ struct Committed {
   cbor::Bytes salt;       // 32 bytes, stands in the openings
   cbor::Value value;      // stands in the openings; by digest and length where it is large
 };
+// The fields that are committed, by kind and body key; the label separates them.
+inline constexpr std::string_view kArgsLabel = "args";      // intent, denial, deferral: key 4
+inline constexpr std::string_view kResultLabel = "result";  // outcome: key 5
+inline constexpr std::string_view kReasonLabel = "reason";  // outcome: key 11
+// A value whose encoding is longer than this stands in the openings as {"bytes", "sha256"} of it.
+inline constexpr size_t kMaxOpenedValue = 24 * 1024;  // bytes
 Committed Commit(std::string_view label, cbor::Value value);  // draws a fresh salt
+cbor::Bytes CommitmentOf(std::string_view label, const cbor::Bytes& salt, const cbor::Value& value);
 
 // A record without what auditd adds. `openings` is {body key → [salt, value]} or null.
 struct Draft {
@@ -51,8 +63,10 @@ struct Intent {
   DecisionCode decision = DecisionCode::kDeny;
   std::vector<std::string> rules;    // the rules behind it, most decisive first
   cbor::Bytes policy_hash;           // SHA-256 of the policy text, 32 bytes
-  cbor::Map state_before, state_after;  // lattice: {0: exposure, 1: calls, …}
-  cbor::Map inputs;                  // every other input of decide(): now_ms, scope bits, risk, dimension, …
+  cbor::Map state_before, state_after;  // lattice: {0: exposure, 1: calls, …}, unsigned both sides
+  // Every other input of decide(): now_ms, scope bits, risk, dimension, … Keys are text. It stands in
+  // the clear: bits and numbers, never a path or an argument.
+  cbor::Map inputs;
   cbor::Bytes spec_digest;           // SHA-256 of the Spec's CBOR; empty where no sandbox was planned
   uint64_t layers_required = 0;      // sandbox::LayerMask
   uint64_t layers_degraded = 0;      // operator's choice of what may be missing
@@ -72,11 +86,12 @@ struct Outcome {
   uint64_t result_bytes = 0;
   uint64_t cpu_us = 0, wall_us = 0, max_rss_kib = 0;
   cbor::Value receipt;               // sandbox::ToValue(Receipt) or null
-  std::string reason;                // why it is not ok: one sentence, empty when ok
+  std::string reason;                // why it is not ok: one sentence, empty when ok; committed
 };
 Draft ToDraft(const Outcome& outcome);
 
-// Session opened or ended, gateway started or stopped: {0: event, 1: details}.
+// Session opened or ended {0: session, 1: event, 2: details}; gateway started or stopped
+// {0: event, 1: details}. The keys of `details` are text.
 Draft SessionDraft(const cbor::Bytes& session, std::string_view event, cbor::Map details);
 Draft AdminDraft(std::string_view event, cbor::Map details);
 Draft PolicyDraft(const cbor::Bytes& policy_hash, std::string_view name, uint64_t epoch);

@@ -242,6 +242,12 @@ void Map::Remove(const Value& key) {
 
 bool Map::operator==(const Map& other) const { return entries_ == other.entries_; }
 
+Value::Value(const Value&) = default;
+Value::Value(Value&&) noexcept = default;
+Value& Value::operator=(const Value&) = default;
+Value& Value::operator=(Value&&) noexcept = default;
+Value::~Value() = default;
+
 Value::Value(int i) : Value(int64_t{i}) {}
 
 Value::Value(int64_t i) : v_(static_cast<uint64_t>(i)) {

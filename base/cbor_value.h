@@ -65,6 +65,12 @@ struct Negative {
 class Value {
  public:
   Value() : v_(nullptr) {}  // null
+  // Out of line: inlined, g++ 12 warns that parts of a null are moved uninitialised.
+  Value(const Value&);
+  Value(Value&&) noexcept;
+  Value& operator=(const Value&);
+  Value& operator=(Value&&) noexcept;
+  ~Value();
   Value(std::nullptr_t) : v_(nullptr) {}
   Value(bool b) : v_(b) {}
   Value(int i);

@@ -1,0 +1,130 @@
+// krux-auditd: the only process that writes the log and the only one that holds its signing key.
+#include <fcntl.h>
+#include <getopt.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+
+#include <charconv>
+#include <cstdio>
+#include <cstring>
+
+#include "audit/auditd.h"
+
+namespace krux::audit {
+namespace {
+
+constexpr char kUsage[] =
+    "usage: krux-auditd --channel-fd N --log-dir DIR --pub FILE [--lifeline-fd N]\n"
+    "                   [--segment-bytes N] [--checkpoint-every N] [--idle-ms N]\n"
+    "Writes the audit log in DIR for the process at the other end of descriptor N. Started by krux.\n";
+
+struct Arguments {
+  uint64_t channel_fd = UINT64_MAX;
+  uint64_t lifeline_fd = UINT64_MAX;
+  uint64_t idle_ms = 100;
+  LogOptions log;
+};
+
+bool ParseNumber(std::string_view text, uint64_t* out) {
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), *out);
+  return error == std::errc() && end == text.data() + text.size();
+}
+
+bool Parse(int argc, char** argv, Arguments* out) {
+  static const option kOptions[] = {
+      {"channel-fd", required_argument, nullptr, 'c'},  {"lifeline-fd", required_argument, nullptr, 'l'},
+      {"log-dir", required_argument, nullptr, 'd'},     {"pub", required_argument, nullptr, 'p'},
+      {"segment-bytes", required_argument, nullptr, 's'},
+      {"checkpoint-every", required_argument, nullptr, 'e'},
+      {"idle-ms", required_argument, nullptr, 'i'},     {nullptr, 0, nullptr, 0}};
+  int letter;
+  bool good = true;
+  while ((letter = getopt_long(argc, argv, "", kOptions, nullptr)) != -1) {
+    switch (letter) {
+      case 'c': good &= ParseNumber(optarg, &out->channel_fd); break;
+      case 'l': good &= ParseNumber(optarg, &out->lifeline_fd); break;
+      case 'd': out->log.dir = optarg; break;
+      case 'p': out->log.public_key = optarg; break;
+      case 's': good &= ParseNumber(optarg, &out->log.segment_bytes); break;
+      case 'e': good &= ParseNumber(optarg, &out->log.checkpoint_every); break;
+      case 'i': good &= ParseNumber(optarg, &out->idle_ms); break;
+      default: good = false;
+    }
+  }
+  return good && optind == argc && out->channel_fd <= INT32_MAX && !out->log.dir.empty() &&
+         !out->log.public_key.empty() && out->idle_ms <= INT32_MAX && out->log.checkpoint_every > 0 &&
+         out->log.segment_bytes >= 256 * 1024 && out->log.segment_bytes <= kSegmentBytes;
+}
+
+// What this process holds (the key) and does is nobody's business: no core dumps, no ptrace by its
+// own uid (PR_SET_DUMPABLE, prctl(2)), nothing gained by exec.
+void Harden() {
+  const rlimit none{0, 0};
+  setrlimit(RLIMIT_CORE, &none);
+  prctl(PR_SET_DUMPABLE, 0);
+  prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+}
+
+// Members of the log folder's group may read the log where the folder lets them in.
+void SetUmask(const std::string& log_dir) {
+  struct stat st;
+  const bool group_reads = stat(log_dir.c_str(), &st) == 0 && (st.st_mode & 0050) == 0050;
+  umask(group_reads ? 0027 : 0077);
+}
+
+int StopSignals() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGINT);
+  sigprocmask(SIG_BLOCK, &signals, nullptr);
+  signal(SIGPIPE, SIG_IGN);
+  // A file that outgrows RLIMIT_FSIZE is an error of write(2), not a reason to die.
+  signal(SIGXFSZ, SIG_IGN);
+  return signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+int Report(const Error& error) {
+  std::fprintf(stderr, "krux-auditd: %s\n", error.message.c_str());
+  return ToInt(error.code);
+}
+
+int Main(int argc, char** argv) {
+  Arguments arguments;
+  if (!Parse(argc, argv, &arguments)) {
+    std::fputs(kUsage, stderr);
+    return ToInt(ExitCode::kUsage);
+  }
+  Harden();
+  SetUmask(arguments.log.dir);
+  UniqueFd stop(StopSignals());
+  const int lifeline =
+      arguments.lifeline_fd > INT32_MAX ? -1 : static_cast<int>(arguments.lifeline_fd);
+  Channel channel(UniqueFd(static_cast<int>(arguments.channel_fd)));
+  fcntl(channel.fd(), F_SETFD, FD_CLOEXEC);
+
+  Result<std::unique_ptr<Log>> log = Log::Open(std::move(arguments.log));
+  if (!log) {
+    (void)Report(log.error());
+    return ToInt(ExitCode::kAudit);
+  }
+  Auditd daemon(std::move(*log), std::move(channel), lifeline, stop.get(),
+                {.idle_ms = static_cast<int>(arguments.idle_ms), .group_limit = 1024});
+  const Result<void> result = daemon.Run();
+  return result ? ToInt(ExitCode::kOk) : Report(result.error());
+}
+
+}  // namespace
+}  // namespace krux::audit
+
+int main(int argc, char** argv) {
+  try {
+    return krux::audit::Main(argc, argv);
+  } catch (const std::exception& e) {
+    std::fprintf(stderr, "krux-auditd: %s\n", e.what());
+    return krux::ToInt(krux::ExitCode::kInternal);
+  }
+}

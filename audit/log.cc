@@ -1,0 +1,216 @@
+#include "audit/log.h"
+
+#include <algorithm>
+
+#include "audit/frame.h"
+#include "audit/hash.h"
+#include "audit/policy_store.h"
+#include "audit/schema.h"
+#include "base/digest.h"
+
+namespace krux::audit {
+namespace {
+
+// Room that is kept for the outcome of every open intent: one packet and its frame.
+constexpr uint64_t kCredit = 65 * 1024;
+
+std::unexpected<Error> NeedsRoom() {
+  return Fail(ExitCode::kBusy, "audit", "too many calls are open for one segment of the log; retry");
+}
+
+bool Fits(const Segment& segment, uint64_t pending_bytes, uint64_t frame_bytes, size_t open, Kind kind) {
+  const uint64_t used = segment.size() + pending_bytes + frame_bytes;
+  // One more credit stays free for krux's own records (gap, seal).
+  uint64_t kept = (open + 1) * kCredit;
+  if (kind == Kind::kIntent) kept += kCredit;
+  if (kind == Kind::kOutcome || kind == Kind::kRecovered) kept = 0;  // this is what was kept
+  return used + kept <= segment.limit();
+}
+
+// An outcome closes exactly one open intent of the same call.
+Result<void> CheckOutcome(const Draft& draft, const std::map<uint64_t, cbor::Bytes>& open) {
+  const auto intent = open.find(*draft.body.Find(1u)->uint());
+  if (intent == open.end()) {
+    return Fail(ExitCode::kBadData, "audit record",
+                "outcome record: there is no open intent " + cbor::Diagnostic(*draft.body.Find(1u)));
+  }
+  if (intent->second != *draft.body.Find(0u)->bytes()) {
+    return Fail(ExitCode::kBadData, "audit record", "outcome record: the intent is of another call");
+  }
+  return {};
+}
+
+}  // namespace
+
+uint64_t Log::signed_size() const {
+  return checkpoints_->last() ? checkpoints_->last()->size : 0;
+}
+
+Log::Batch Log::Begin() const {
+  Batch batch;
+  batch.next_seq = next_seq_;
+  batch.head = head_;
+  batch.open = open_;
+  return batch;
+}
+
+Result<void> Log::Add(const Draft& draft, const Segment& segment, Batch* batch) const {
+  KRUX_TRY(CheckDraft(draft));
+  if (draft.kind == Kind::kOutcome) KRUX_TRY(CheckOutcome(draft, batch->open));
+  const cbor::Map record{{0u, 1u},
+                         {1u, batch->next_seq},
+                         {2u, batch->head},
+                         {3u, options_.clock->WallNs()},
+                         {4u, options_.clock->MonotonicNs()},
+                         {5u, boot_nonce_},
+                         {6u, static_cast<unsigned>(draft.kind)},
+                         {7u, draft.body}};
+  const cbor::Bytes bytes = cbor::Encode(record);
+  const cbor::Bytes openings =
+      draft.openings.is_null() ? cbor::Bytes() : cbor::Encode(draft.openings);
+  if (bytes.size() > KRUX_FRAME_LIMIT || openings.size() > KRUX_FRAME_LIMIT) {
+    return Fail(ExitCode::kBadData, "audit record", "the record has more than 60 KiB");
+  }
+  cbor::Bytes frame = MakeFrame(bytes, openings);
+  if (!Fits(segment, batch->bytes, frame.size(), batch->open.size(), draft.kind)) return NeedsRoom();
+  batch->bytes += frame.size();
+  batch->frames.push_back(std::move(frame));
+  batch->head = LeafHash(bytes);
+  batch->next_seq += 1;
+  TrackOpen(record, &batch->open);
+  return {};
+}
+
+void Log::Adopt(Batch* batch) {
+  next_seq_ = batch->next_seq;
+  head_ = std::move(batch->head);
+  open_ = std::move(batch->open);
+}
+
+Result<void> Log::Commit(Batch* batch) {
+  const Result<void> written = segment_->Write(batch->frames);
+  if (written) {
+    Adopt(batch);
+    return {};
+  }
+  if (segment_->foreign()) closed_ = written.error().message;
+  if (segment_->failed() && !segment_->foreign()) {
+    Sha256Stream hash;
+    for (const cbor::Bytes& frame : batch->frames) hash.Update(frame);
+    gap_ = {Kind::kGap,
+            cbor::Map{{0u, written.error().stage},
+                      {1u, static_cast<unsigned>(written.error().sys_errno)},
+                      {2u, segment_->first_seq()},
+                      {3u, segment_->size()},
+                      {4u, segment_->attempted()},
+                      {5u, hash.Finish()}},
+            nullptr};
+  }
+  return written;
+}
+
+Result<void> Log::StartSegment(const std::vector<Draft>& first) {
+  Segment segment = KRUX_TRY(
+      Segment::Create(*options_.io, log_dir_.get(), next_seq_, options_.segment_bytes));
+  Batch batch = Begin();
+  Result<void> result = Add(SegmentDraft(), segment, &batch);
+  for (size_t i = 0; i < first.size() && result; ++i) result = Add(first[i], segment, &batch);
+  if (result) result = segment.Write(batch.frames);
+  if (result) result = segment.Publish();
+  if (!result) {
+    // Nobody was told about these records; without the file the next attempt is free to use the name.
+    (void)segment.Abandon();
+    return result;
+  }
+  Adopt(&batch);
+  segment_ = std::make_unique<Segment>(std::move(segment));
+  return {};
+}
+
+Result<void> Log::ReplaceFailed() {
+  const Result<void> started = StartSegment({gap_});
+  if (started) return {};
+  return Fail(ExitCode::kAudit, "audit",
+              "the log cannot be written: " + started.error().message + " (a new segment after an error)");
+}
+
+// The log as it can be written now, or why it cannot.
+Result<void> Log::Ready() {
+  if (!closed_.empty()) return Fail(ExitCode::kAudit, "audit", "the log is closed: " + closed_);
+  if (segment_->failed()) return ReplaceFailed();
+  return {};
+}
+
+// Commits the batch and settles its members; false where it failed, its members still pending.
+bool Log::Settle(Batch* batch, Job* job) {
+  if (batch->frames.empty()) return true;
+  const uint64_t first = next_seq_;
+  const std::vector<size_t> members = std::move(batch->members);
+  if (const Result<void> result = Commit(batch); !result) {
+    job->error = "the log cannot be written: " + result.error().message;
+    return false;
+  }
+  for (size_t i = 0; i < members.size(); ++i) {
+    job->results[members[i]].seq = first + i;
+    job->pending[members[i]] = false;
+  }
+  return true;
+}
+
+void Log::Try(std::span<const Draft> drafts, Job* job) {
+  if (const Result<void> ready = Ready(); !ready) {
+    job->error = ready.error().message;
+    return;
+  }
+  Batch batch = Begin();
+  for (size_t i = 0; i < drafts.size(); ++i) {
+    if (!job->pending[i]) continue;
+    Result<void> added = Add(drafts[i], *segment_, &batch);
+    if (!added && added.error().code == ExitCode::kBusy) {
+      if (!Settle(&batch, job)) return;
+      batch = Begin();
+      // A segment that is mostly free and still has no room is full of promises to open calls: a new
+      // one would be just as full.
+      if (segment_->size() >= segment_->limit() / 2) {
+        added = StartSegment({});
+        batch = Begin();
+      }
+      if (added || added.error().code == ExitCode::kBusy) added = Add(drafts[i], *segment_, &batch);
+    }
+    if (added) {
+      batch.members.push_back(i);
+    } else {
+      job->results[i].error = added.error().message;
+      job->pending[i] = false;
+    }
+  }
+  Settle(&batch, job);
+}
+
+std::vector<Appended> Log::Append(std::span<const Draft> drafts) {
+  Job job{std::vector<Appended>(drafts.size()), std::vector<bool>(drafts.size(), true), {}};
+  Try(drafts, &job);
+  const bool again = std::ranges::find(job.pending, true) != job.pending.end();
+  // The failed segment is finished; what it did not take goes once into the one that replaces it.
+  if (again && closed_.empty() && segment_->failed()) Try(drafts, &job);
+  for (size_t i = 0; i < drafts.size(); ++i) {
+    if (job.pending[i]) job.results[i].error = job.error;
+  }
+  if (next_seq_ - signed_size() >= options_.checkpoint_every) (void)Checkpoint();
+  return std::move(job.results);
+}
+
+Result<uint64_t> Log::Checkpoint() {
+  if (!closed_.empty()) return Fail(ExitCode::kAudit, "audit", "the log is closed: " + closed_);
+  const Result<void> result = checkpoints_->Append(*key_, next_seq_, head_);
+  if (result) return next_seq_;
+  // A full disk may pass. After any other error nobody knows what the file holds.
+  if (checkpoints_->failed()) closed_ = result.error().message;
+  return std::unexpected(result.error());
+}
+
+Result<void> Log::StorePolicy(std::span<const uint8_t> text) {
+  return audit::StorePolicy(*options_.io, dir_.get(), text);
+}
+
+}  // namespace krux::audit
