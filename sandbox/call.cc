@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -152,6 +153,8 @@ Result<Call> Call::Start(const CallWorld& world, const Template& t, Spec spec, u
   expected.id_map = std::string("1100 ") + (world.rootless ? "0" : "1100") + " 1";
   expected.groups = world.groups;
   expected.outside = world.inner->outside;
+  struct stat template_ns {};
+  if (fstat(t.mount_ns.get(), &template_ns) == 0) expected.template_mount_ns = template_ns.st_ino;
   expected.mounts = ExpectedMounts(t, plan);
   expected.rlimits.assign(plan.rlimits, plan.rlimits + plan.rlimit_count);
   expected.seccomp_filters = world.inner->filters + 1;

@@ -10,9 +10,9 @@
 namespace krux::sandbox {
 namespace {
 
-constexpr int kSecurebits = SECBIT_NOROOT | SECBIT_NOROOT_LOCKED |                              //
-                            SECBIT_NO_SETUID_FIXUP | SECBIT_NO_SETUID_FIXUP_LOCKED |            //
-                            SECBIT_KEEP_CAPS_LOCKED |                                           //
+constexpr int kSecurebits = SECBIT_NOROOT | SECBIT_NOROOT_LOCKED |                    //
+                            SECBIT_NO_SETUID_FIXUP | SECBIT_NO_SETUID_FIXUP_LOCKED |  //
+                            SECBIT_KEEP_CAPS_LOCKED |                                 //
                             SECBIT_NO_CAP_AMBIENT_RAISE | SECBIT_NO_CAP_AMBIENT_RAISE_LOCKED;
 
 // More than any kernel has; a 64-bit mask is what capset(2) can carry.
@@ -40,8 +40,8 @@ int LockSecurebits() { return Prctl(PR_SET_SECUREBITS, kSecurebits); }
 int ExpectedSecurebits() { return kSecurebits; }
 
 int DropAllCapabilities() {
-  // Emptying the inheritable set would empty the ambient set with it; said twice on purpose, so that
-  // neither step hides the failure of the other.
+  // Emptying the inheritable set would empty the ambient set with it; said twice on purpose, so
+  // that neither step hides the failure of the other.
   if (const int error = Prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL); error < 0) return error;
   __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
   const __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3] = {};

@@ -12,8 +12,8 @@ namespace krux::sandbox {
 inline constexpr size_t kMaxKeptFds = 32;
 
 // Moves fds[i] to i and closes everything else (close_range(2)). The same descriptor may be named
-// twice. With `close_on_exec` all but 0, 1 and 2 close at execve(2). 0 or -errno; after an error the
-// table is in no defined state and the caller must exit. Child; async-signal-safe.
+// twice. With `close_on_exec` all but 0, 1 and 2 close at execve(2). 0 or -errno; after an error
+// the table is in no defined state and the caller must exit. Child; async-signal-safe.
 int KeepFds(const int* fds, size_t n, bool close_on_exec);
 
 }  // namespace krux::sandbox

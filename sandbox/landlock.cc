@@ -15,8 +15,8 @@
 namespace krux::sandbox {
 namespace {
 
-// The rights by name, from Documentation/userspace-api/landlock.rst ("Access rights"): the header of
-// the oldest supported build system ends at ABI 2, the kernel that runs may know more.
+// The rights by name, from Documentation/userspace-api/landlock.rst ("Access rights"): the header
+// of the oldest supported build system ends at ABI 2, the kernel that runs may know more.
 enum Fs : uint64_t {
   kExecute = 1ull << 0,
   kWriteFile = 1ull << 1,
@@ -47,15 +47,15 @@ enum RestrictFlag : uint32_t { kLogSameExecOff = 1u << 0, kLogSubdomainsOff = 1u
 // What one kind of access means for a directory and everything below it. A file takes the part of
 // it that a file can have: the kernel refuses the others with EINVAL.
 constexpr uint64_t kRead = kReadFile | kReadDir;
-// Never granted, although writable: MAKE_CHAR and MAKE_BLOCK (devices), MAKE_SOCK (a door that others
-// can knock at), MAKE_FIFO (a channel that no record sees, and that blocks whoever on the host opens
-// it), IOCTL_DEV (drives a device). Symbolic links are only names: their target is checked when it is
-// opened, inside and, by whoever follows them, outside.
-constexpr uint64_t kWrite = kWriteFile | kTruncate | kMakeReg | kMakeDir | kMakeSym | kRemoveFile |
-                            kRemoveDir | kRefer;
+// Never granted, although writable: MAKE_CHAR and MAKE_BLOCK (devices), MAKE_SOCK (a door that
+// others can knock at), MAKE_FIFO (a channel that no record sees, and that blocks whoever on the
+// host opens it), IOCTL_DEV (drives a device). Symbolic links are only names: their target is
+// checked when it is opened, inside and, by whoever follows them, outside.
+constexpr uint64_t kWrite =
+    kWriteFile | kTruncate | kMakeReg | kMakeDir | kMakeSym | kRemoveFile | kRemoveDir | kRefer;
 constexpr uint64_t kOfFile = kExecute | kWriteFile | kReadFile | kTruncate | kIoctlDev;
 
-constexpr int kRulePathBeneath = 1;       // enum landlock_rule_type
+constexpr int kRulePathBeneath = 1;         // enum landlock_rule_type
 constexpr uint32_t kVersionFlag = 1u << 0;  // LANDLOCK_CREATE_RULESET_VERSION
 
 struct RulesetAttr {  // struct landlock_ruleset_attr, as of ABI 6

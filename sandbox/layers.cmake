@@ -1,5 +1,5 @@
 # krux_layers: the compiled layers and what the confined child calls. Libc only at run time: the
-# libraries that know the formats (libseccomp, libnftnl) work here, while krux is built, and leave data.
+# libraries that know the formats (libseccomp, libnftnl) work while krux is built, and leave data.
 
 set(layers_generated ${CMAKE_BINARY_DIR}/generated/sandbox)
 file(MAKE_DIRECTORY ${layers_generated})
@@ -9,21 +9,23 @@ add_library(krux_seccomp_rules STATIC seccomp/bpf_tree.c seccomp/rules.cc)
 target_link_libraries(krux_seccomp_rules PRIVATE krux_flags PkgConfig::SECCOMP OpenSSL::Crypto)
 add_executable(krux-seccomp-compile seccomp/compile_main.cc)
 target_link_libraries(krux-seccomp-compile PRIVATE krux_flags krux_seccomp_rules)
-set_target_properties(krux-seccomp-compile PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/generators)
+set_target_properties(krux-seccomp-compile PROPERTIES
+  RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/generators)
 
-set(seccomp_rules ${CMAKE_CURRENT_SOURCE_DIR}/seccomp/fs.rules ${CMAKE_CURRENT_SOURCE_DIR}/seccomp/exec.rules)
+set(rules ${CMAKE_CURRENT_SOURCE_DIR}/seccomp)
 add_custom_command(
   OUTPUT ${layers_generated}/seccomp_filters.h ${layers_generated}/seccomp_filters.cc
   COMMAND krux-seccomp-compile ${CMAKE_SYSTEM_PROCESSOR}
           ${layers_generated}/seccomp_filters.h ${layers_generated}/seccomp_filters.cc
-          Fs=${CMAKE_CURRENT_SOURCE_DIR}/seccomp/fs.rules Exec=${CMAKE_CURRENT_SOURCE_DIR}/seccomp/exec.rules
-  DEPENDS krux-seccomp-compile ${seccomp_rules}
+          Fs=${rules}/fs.rules Exec=${rules}/exec.rules
+  DEPENDS krux-seccomp-compile ${rules}/fs.rules ${rules}/exec.rules
   COMMENT "Compiling the seccomp rules" VERBATIM)
 
 # --- nftables: the default-drop table → one netlink batch
 add_executable(krux-nft-generate nftables/generate_main.cc)
 target_link_libraries(krux-nft-generate PRIVATE krux_flags PkgConfig::NFTNL PkgConfig::MNL)
-set_target_properties(krux-nft-generate PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/generators)
+set_target_properties(krux-nft-generate PROPERTIES
+  RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/generators)
 add_custom_command(
   OUTPUT ${layers_generated}/nft_batch.h ${layers_generated}/nft_batch.cc
   COMMAND krux-nft-generate ${layers_generated}/nft_batch.h ${layers_generated}/nft_batch.cc

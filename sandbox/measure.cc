@@ -106,7 +106,7 @@ void Comparison::Namespaces(int dir) {
   for (size_t i = 0; i < kNamespaces.size(); ++i) {
     const uint64_t id = ids ? (*ids)[i] : 0;
     map.Set(kNamespaces[i].name, id);
-    Require(id != 0 && id != expected_.outside[i], static_cast<Layer>(kNamespaces[i].layer),
+    Require(id != 0 && id != expected_.outside[i] && id != expected_.template_mount_ns, static_cast<Layer>(kNamespaces[i].layer),
             std::string(kNamespaces[i].name) + " namespace is not the call's own");
   }
   Record("namespaces", std::move(map), Evidence::kKernel);

@@ -18,6 +18,7 @@ struct Expected {
   std::string id_map;                     // "1100 1100 1"; rootless "1100 0 1"
   std::vector<uint32_t> groups;           // rootless: the caller's supplementary groups, which stay
   NamespaceIds outside{};                 // spawnd's own
+  uint64_t template_mount_ns = 0;         // the worker has a copy of it, never itself
   std::vector<std::string> mounts;        // NormaliseMountinfo
   std::vector<RlimitEntry> rlimits;
   int seccomp_filters = 1;

@@ -28,7 +28,7 @@ constexpr size_t kMaxWorks = 64;
 constexpr const char* kProgramTrees[] = {
     "/usr",       "/bin",        "/sbin",         "/lib",       "/lib32",       "/lib64",      "/libx32",
     "/dev/null",  "/dev/zero",   "/dev/full",     "/dev/random", "/dev/urandom", "/etc/alternatives",
-    "/etc/ssl/certs", "/etc/ld.so.cache", "/etc/localtime"};
+    "/etc/ssl/certs", "/etc/ca-certificates", "/etc/ld.so.cache", "/etc/localtime"};
 
 struct Work {
   UniqueFd directory;

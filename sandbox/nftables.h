@@ -28,8 +28,8 @@ const NftBatch& DefaultDropBatch();
 int OpenNetlink();
 
 // Sends the batch and reads every acknowledgement. 0, or -errno of the first message the kernel
-// refused; -EPROTO when an acknowledgement is missing. Child; async-signal-safe; needs CAP_NET_ADMIN
-// in the network namespace's user namespace.
+// refused; -EPROTO when an acknowledgement is missing. Child; async-signal-safe; needs
+// CAP_NET_ADMIN in the network namespace's user namespace.
 int SendNftBatch(int fd);
 int SendNftBatch(int fd, const NftBatch& batch);
 

@@ -21,8 +21,8 @@ struct RlimitEntry {
   const char* name;  // "nofile", as in receipts
 };
 
-// Fills `out` and returns the number of entries. Where the cgroup is degraded RLIMIT_AS stands in for
-// memory.max (per process, not per call) and RLIMIT_NPROC for pids.max.
+// Fills `out` and returns the number of entries. Where the cgroup is degraded RLIMIT_AS stands in
+// for memory.max (per process, not per call) and RLIMIT_NPROC for pids.max.
 size_t RlimitsFor(const Limits& limits, bool cgroup_degraded, RlimitEntry out[kMaxRlimits]);
 
 // 0 or -errno: EPERM when a hard limit of the caller is already lower. Child; async-signal-safe.

@@ -42,7 +42,8 @@ int ProbeFilterDigest(uint8_t out[kFilterDigestBytes]) {
     const int width = i == KRUX_BPF_CHUNKS - 1 ? 4 : KRUX_BPF_CHUNK_BITS;
     const int chunk = Chunk(i);
     for (int b = width - 1; b >= 0; b--, bit++) {
-      if ((chunk >> b & 1) != 0) out[bit / 8] = static_cast<uint8_t>(out[bit / 8] | 0x80 >> bit % 8);
+      if ((chunk >> b & 1) != 0)
+        out[bit / 8] = static_cast<uint8_t>(out[bit / 8] | 0x80 >> bit % 8);
     }
   }
   return 0;

@@ -6,9 +6,9 @@
 //   uint8_t digest[kFilterDigestBytes];
 //   if (int error = ProbeFilterDigest(digest); error < 0) ...    // which filter is really loaded
 //
-// Nothing reads a loaded filter back: PTRACE_SECCOMP_GET_FILTER is refused to a tracer that is under
-// seccomp itself. So the filter answers for itself: the reserved system call number kProbeSyscall
-// returns chunk arg0 of the filter's digest as an errno.
+// Nothing reads a loaded filter back: PTRACE_SECCOMP_GET_FILTER is refused to a tracer that is
+// under seccomp itself. So the filter answers for itself: the reserved system call number
+// kProbeSyscall returns chunk arg0 of the filter's digest as an errno.
 #pragma once
 
 #include <linux/filter.h>
@@ -27,15 +27,17 @@ inline constexpr long kProbeSyscall = 0x00b2c0de;
 
 struct CompiledFilter {
   const sock_filter* insns;
-  unsigned short count;       // instructions in `insns`
-  const uint8_t* digest;      // kFilterDigestBytes: SHA-256 of `insns` with the digest's own answers zeroed
+  unsigned short count;  // instructions in `insns`
+  const uint8_t*
+      digest;  // kFilterDigestBytes: SHA-256 of `insns` with the digest's own answers zeroed
   unsigned short tree_count;  // instructions of the number dispatch alone, at most 120
 };
 
 // The filter of a work class; static data, safe to call after fork.
 const CompiledFilter& FilterFor(WorkClass work_class);
 
-// Loads `filter` into the calling thread. Needs no_new_privs. 0 or -errno. Child; async-signal-safe.
+// Loads `filter` into the calling thread. Needs no_new_privs. 0 or -errno. Child;
+// async-signal-safe.
 int LoadFilter(const CompiledFilter& filter);
 
 // Asks the loaded filter for its digest. 0; -ENOSYS where no krux filter is loaded.

@@ -40,6 +40,9 @@ Result<void> MakeUserNamespace(int mount_fd) {
   const UniqueFd ns(open("/proc/self/ns/user", O_RDONLY | O_CLOEXEC));
   if (!ns.valid()) return SysError(ExitCode::kSandbox, "open user namespace", errno);
   const Channel mountd(UniqueFd(fcntl(mount_fd, F_DUPFD_CLOEXEC, 0)));
+  // unix(7): the kernel adds the sender's credentials when either end asks for them. mountd may not
+  // have come so far yet, so this end asks.
+  KRUX_TRY(mountd.EnableCredentials());
   const int fds[] = {ns.get()};
   KRUX_TRY(mountd.Send(mountwire::EncodeRequest(mountwire::Join{}), fds));
   const Packet packet = KRUX_TRY(mountd.ReceiveWithin(kJoinDeadlineMs, 0));

@@ -237,7 +237,8 @@ class Session {
     if (head.nlmsg_len < sizeof head + sizeof family) return Malformed();
     std::memcpy(&family, data + sizeof head, sizeof family);
     const size_t start = sizeof head + sizeof family;
-    KRUX_TRY(request.read(family.nfgen_family, Attributes(data + start, head.nlmsg_len - start), dump));
+    KRUX_TRY(
+        request.read(family.nfgen_family, Attributes(data + start, head.nlmsg_len - start), dump));
     return false;
   }
 

@@ -31,14 +31,18 @@ struct span {
   size_t high;
 };
 
-/* Emits the JGE nodes of ranges[0, n). A subtree of m ranges has exactly m - 1 nodes in pre-order, so
- * every target is known when its jump is written; leaf l is at out->count(at entry) + n - 1 + l. */
+/* Emits the JGE nodes of ranges[0, n). A subtree of m ranges has exactly m - 1 nodes in pre-order,
+ * so every target is known when its jump is written; leaf l is at out->count(at entry) + n - 1 + l.
+ */
 static int emit_tree(struct krux_bpf_program* out, const struct krux_bpf_range* ranges, size_t n) {
   const size_t base = out->count;
   const size_t leaves = base + n - 1;
   struct span stack[kMaxDepth];
   size_t depth = 0;
-  if (n < 2) return 0;
+  if (n < 2) {
+    emit(out, BPF_JMP | BPF_JA, 0, 0, ranges[0].leaf);
+    return 0;
+  }
   stack[depth++] = (struct span){0, n};
   while (depth > 0) {
     const struct span s = stack[--depth];
@@ -46,8 +50,7 @@ static int emit_tree(struct krux_bpf_program* out, const struct krux_bpf_range* 
     const size_t next = out->count + 1;
     /* Below ranges[mid].first: the left subtree, which follows at once, or its only leaf. */
     const size_t left = mid - s.low > 1 ? next : leaves + ranges[s.low].leaf;
-    const size_t right =
-        s.high - mid > 1 ? next + (mid - s.low - 1) : leaves + ranges[mid].leaf;
+    const size_t right = s.high - mid > 1 ? next + (mid - s.low - 1) : leaves + ranges[mid].leaf;
     if (left - next > kMaxJump || right - next > kMaxJump) return KRUX_BPF_EFAR;
     emit(out, BPF_JMP | BPF_JGE | BPF_K, (uint8_t)(right - next), (uint8_t)(left - next),
          ranges[mid].first);
@@ -87,7 +90,8 @@ static void emit_alternative(struct krux_bpf_program* out, const struct krux_bpf
 }
 
 /* The slots the tree jumps to, one instruction each, then the bodies of the cases. */
-static void emit_leaves(struct krux_bpf_program* out, const struct krux_bpf_leaf* leaves, size_t n) {
+static void emit_leaves(struct krux_bpf_program* out, const struct krux_bpf_leaf* leaves,
+                        size_t n) {
   size_t body = out->count + n;
   for (size_t i = 0; i < n; i++) {
     if (leaves[i].count == 0) {
@@ -171,10 +175,11 @@ int krux_bpf_generate(const struct krux_bpf_table* table, struct krux_bpf_progra
   size_t probe_jump = 0;
   out->count = 0;
   if (!valid(table)) return KRUX_BPF_EINPUT;
-  out->tree_count = table->range_count - 1;
   emit_head(out, table, &probe_jump);
+  const size_t tree = out->count;
   int error = emit_tree(out, table->ranges, table->range_count);
   if (error != 0) return error;
+  out->tree_count = out->count - tree;
   emit_leaves(out, table->leaves, table->leaf_count);
   if (probe_jump < out->capacity) {
     out->insns[probe_jump].k = (uint32_t)(out->count - probe_jump - 1);

@@ -14,7 +14,8 @@
  *
  * Why the low 32 bits are enough: every argument the rules look at is an int, an unsigned int or a
  * umode_t for the kernel, or a flag word whose flags lie in the low half (clone, mmap's prot). The
- * kernel itself drops the high half, so a filter that looked at it could be evaded by setting it. */
+ * kernel itself drops the high half, so a filter that looked at it could be evaded by setting it.
+ */
 #ifndef KRUX_SANDBOX_SECCOMP_BPF_TREE_H_
 #define KRUX_SANDBOX_SECCOMP_BPF_TREE_H_
 
@@ -90,8 +91,8 @@ struct krux_bpf_program {
 /* Fills `out->insns`, `count` and `tree_count`. 0 or KRUX_BPF_E*. */
 int krux_bpf_generate(const struct krux_bpf_table* table, struct krux_bpf_program* out);
 
-/* Chunk `i` (0…KRUX_BPF_CHUNKS-1) of a digest: bits 12·i … 12·i+11, most significant first; the last
- * chunk has 4 bits. */
+/* Chunk `i` (0…KRUX_BPF_CHUNKS-1) of a digest: bits 12·i … 12·i+11, most significant first; the
+ * last chunk has 4 bits. */
 uint32_t krux_bpf_chunk(const uint8_t digest[KRUX_BPF_DIGEST_BYTES], size_t i);
 
 #ifdef __cplusplus

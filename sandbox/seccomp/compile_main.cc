@@ -40,8 +40,8 @@ void Emit(Output* out, const std::string& name, const Compiled& compiled) {
               << "extern const uint8_t k" << name << "FilterDigest[32];\n";
   out->source << "const sock_filter k" << name << "Filter[] = {\n";
   for (const sock_filter& i : compiled.insns) {
-    out->source << "    {" << Hex(i.code) << ", " << unsigned{i.jt} << ", " << unsigned{i.jf} << ", "
-                << Hex(i.k) << "},\n";
+    out->source << "    {" << Hex(i.code) << ", " << unsigned{i.jt} << ", " << unsigned{i.jf}
+                << ", " << Hex(i.k) << "},\n";
   }
   out->source << "};\nconst uint8_t k" << name << "FilterDigest[32] = {";
   for (const uint8_t byte : compiled.digest) out->source << Hex(byte) << ",";

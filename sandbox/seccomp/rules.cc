@@ -14,6 +14,7 @@
 
 #include <algorithm>
 #include <sstream>
+#include <utility>
 
 namespace krux::sandbox::seccomp {
 namespace {
@@ -23,18 +24,20 @@ struct Constant {
   uint32_t value;
 };
 
-// Kernel constants that rules may name.
-#define C(name) Constant{#name, static_cast<uint32_t>(name)}
+// Kernel constants that rules may name. They come from the headers of the machine that builds;
+// those listed are the same numbers on x86_64 and aarch64 (O_DIRECTORY and O_NOFOLLOW are not).
+#define C(name) \
+  Constant { #name, static_cast<uint32_t>(name) }
+// clang-format off
 constexpr Constant kConstants[] = {
-    C(O_ACCMODE),       C(O_CREAT),         C(O_TRUNC),         C(O_APPEND),
-    C(__O_TMPFILE),     C(S_ISUID),         C(S_ISGID),         C(PROT_EXEC),
-    C(AF_UNIX),         C(SOCK_STREAM),     C(SOCK_SEQPACKET),  C(CLONE_NEWNS),
-    C(CLONE_NEWCGROUP), C(CLONE_NEWUTS),    C(CLONE_NEWIPC),    C(CLONE_NEWUSER),
-    C(CLONE_NEWPID),    C(CLONE_NEWNET),    C(TIOCSTI),         C(TIOCLINUX),
-    C(TIOCSETD),        C(F_GETFD),         C(F_GETFL),         C(F_SETFD),
-    C(F_DUPFD_CLOEXEC), C(PR_GET_SECUREBITS), C(PR_GET_PDEATHSIG), C(PR_GET_DUMPABLE),
-    C(PR_GET_NO_NEW_PRIVS), C(PR_CAPBSET_READ),
+    C(O_ACCMODE), C(O_CREAT), C(O_TRUNC), C(__O_TMPFILE), C(S_ISUID), C(S_ISGID), C(PROT_EXEC),
+    C(AF_UNIX), C(SOCK_STREAM), C(SOCK_SEQPACKET),
+    C(CLONE_NEWNS), C(CLONE_NEWCGROUP), C(CLONE_NEWUTS), C(CLONE_NEWIPC), C(CLONE_NEWUSER),
+    C(CLONE_NEWPID), C(CLONE_NEWNET),
+    C(TIOCSTI), C(TIOCLINUX), C(TIOCSETD), C(F_GETFD), C(F_GETFL),
+    C(PR_GET_SECUREBITS), C(PR_GET_PDEATHSIG), C(PR_GET_DUMPABLE), C(PR_GET_NO_NEW_PRIVS),
 };
+// clang-format on
 constexpr Constant kErrors[] = {C(EPERM), C(ENOSYS), C(EACCES), C(EAFNOSUPPORT)};
 #undef C
 
@@ -269,15 +272,22 @@ const Arch* FindArch(std::string_view name) {
 
 RuleSet ParseRules(std::istream& in, std::string_view file, const Arch& arch) {
   Parser parser(file, arch);
-  for (std::string line; std::getline(in, line);) parser.Line(line);
+  std::string statement;
+  for (std::string line; std::getline(in, line);) {
+    const bool goes_on = line.ends_with('\\');
+    if (goes_on) line.back() = ' ';
+    statement += line;
+    if (!goes_on) parser.Line(std::exchange(statement, {}));
+  }
+  parser.Line(statement);
   return parser.Finish();
 }
 
 std::array<uint8_t, KRUX_BPF_DIGEST_BYTES> DigestOf(const std::vector<sock_filter>& zeroed) {
   std::vector<uint8_t> bytes;
   for (const sock_filter& i : zeroed) {
-    bytes.insert(bytes.end(), {static_cast<uint8_t>(i.code), static_cast<uint8_t>(i.code >> 8),
-                               i.jt, i.jf});
+    bytes.insert(bytes.end(),
+                 {static_cast<uint8_t>(i.code), static_cast<uint8_t>(i.code >> 8), i.jt, i.jf});
     for (int shift = 0; shift < 32; shift += 8) bytes.push_back(static_cast<uint8_t>(i.k >> shift));
   }
   std::array<uint8_t, KRUX_BPF_DIGEST_BYTES> digest{};

@@ -1,11 +1,11 @@
-// RuleSet: a *.rules file read and resolved for one architecture, and the table that bpf_tree wants.
-// Runs when krux is built and in tests; never in a daemon.
+// RuleSet: a *.rules file read and resolved for one architecture, and the table that bpf_tree
+// wants. Runs when krux is built and in tests; never in a daemon.
 //
 //   std::ifstream in("sandbox/seccomp/fs.rules");
 //   RuleSet rules = ParseRules(in, "fs.rules", *FindArch("x86_64"));   // throws RuleError
 //   std::vector<sock_filter> program = Compile(rules).insns;
 //
-// The language, one statement per line, `#` starts a comment:
+// The language, one statement per line (a `\` at its end continues it), `#` starts a comment:
 //   unlisted ERRNO                          what every number without a rule answers
 //   number ARCH NAME N                      a system call that libseccomp does not know yet
 //   allow NAME…                             whatever the arguments
@@ -13,7 +13,8 @@
 //   allow NAME if COND [and COND]… else ERRNO     several lines for a NAME: any of them allows
 //   refuse ERRNO NAME if COND [and COND]…         several lines for a NAME: any of them refuses
 // COND is `argN == VALUE` or `argN & MASK == VALUE`, on the low 32 bits; VALUE and MASK are numbers
-// or names of kernel constants joined by `|`. Order never matters: a NAME has one of the four forms.
+// or names of kernel constants joined by `|`. Order never matters: a NAME has one of the four
+// forms.
 #pragma once
 
 #include <linux/filter.h>
@@ -34,8 +35,8 @@ namespace krux::sandbox::seccomp {
 
 struct Arch {
   const char* name;
-  uint32_t audit_arch;     // AUDIT_ARCH_*
-  uint32_t libseccomp;     // SCMP_ARCH_*
+  uint32_t audit_arch;  // AUDIT_ARCH_*
+  uint32_t libseccomp;  // SCMP_ARCH_*
   bool has_x32;
 };
 const Arch* FindArch(std::string_view name);
@@ -50,7 +51,7 @@ struct Rule {
 
 struct RuleSet {
   Arch arch;
-  int unlisted = 0;  // errno
+  int unlisted = 0;                // errno
   std::map<uint32_t, Rule> rules;  // by number
 };
 
@@ -67,8 +68,8 @@ struct Compiled {
   size_t tree_count;
 };
 
-// Generates the program twice: once with an all-zero digest, whose SHA-256 (over the instructions as
-// little-endian code, jt, jf, k) is the digest that the second one answers with.
+// Generates the program twice: once with an all-zero digest, whose SHA-256 (over the instructions
+// as little-endian code, jt, jf, k) is the digest that the second one answers with.
 Compiled Compile(const RuleSet& rules, uint32_t probe_number);
 
 // SHA-256 of a program whose digest answers are zero.

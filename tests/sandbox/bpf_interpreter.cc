@@ -107,9 +107,9 @@ uint32_t Evaluate(std::span<const sock_filter> insns, const seccomp_data& call) 
 std::string Disassemble(std::span<const sock_filter> insns) {
   std::string out;
   for (size_t pc = 0; pc < insns.size(); pc++) {
-    char number[16];
-    std::snprintf(number, sizeof number, "%4zu: ", pc);
-    out += number + Instruction(insns[pc], pc) + "\n";
+    std::string number = std::to_string(pc);
+    number.insert(0, number.size() < 4 ? 4 - number.size() : 0, ' ');
+    out += number + ": " + Instruction(insns[pc], pc) + "\n";
   }
   return out;
 }

@@ -1,5 +1,5 @@
-// Capabilities and prctl attributes, read back by /proc/self/status in forked children that have all
-// capabilities in a user namespace of their own, as a worker has at first.
+// Capabilities and prctl attributes, read back by /proc/self/status in forked children that have
+// all capabilities in a user namespace of their own, as a worker has at first.
 #include "sandbox/caps.h"
 
 #include <errno.h>
@@ -89,21 +89,24 @@ TEST(Caps, SecurebitsCannotBeTakenBack) {
             0);
 }
 
-// uid 0 that executes a program gets its capabilities back, unless NOROOT and the bounding set say no.
+// uid 0 that executes a program gets its capabilities back, unless NOROOT and the bounding set say
+// no.
 TEST(Caps, ExecveAsRootGivesNothingBack) {
-  EXPECT_EQ(RunInChild([] {
-              CHILD_EXPECT(EnterUserNamespace());
-              CHILD_EXPECT(DropBoundingSet() == 0 && LockSecurebits() == 0 && DropAllCapabilities() == 0);
-              const pid_t pid = fork();
-              if (pid == 0) {
-                execl("/bin/grep", "grep", "-q", "CapPrm:\t0000000000000000", "/proc/self/status", nullptr);
-                _exit(126);
-              }
-              int status = 0;
-              waitpid(pid, &status, 0);
-              return status;
-            }),
-            0);
+  EXPECT_EQ(
+      RunInChild([] {
+        CHILD_EXPECT(EnterUserNamespace());
+        CHILD_EXPECT(DropBoundingSet() == 0 && LockSecurebits() == 0 && DropAllCapabilities() == 0);
+        const pid_t pid = fork();
+        if (pid == 0) {
+          execl("/bin/grep", "grep", "-q", "CapPrm:\t0000000000000000", "/proc/self/status",
+                nullptr);
+          _exit(126);
+        }
+        int status = 0;
+        waitpid(pid, &status, 0);
+        return status;
+      }),
+      0);
 }
 
 TEST(Caps, WithoutSetpcapTheStepFails) {
@@ -122,7 +125,8 @@ TEST(Caps, SelfFactsSayWhatWasSet) {
               SelfFacts facts{};
               CHILD_EXPECT(EnterUserNamespace());
               CHILD_EXPECT(ReadSelfFacts(&facts) == 0);
-              CHILD_EXPECT(facts.securebits == 0 && facts.no_new_privs == 0 && facts.parent_death_signal == 0);
+              CHILD_EXPECT(facts.securebits == 0 && facts.no_new_privs == 0 &&
+                           facts.parent_death_signal == 0);
               CHILD_EXPECT(LockSecurebits() == 0 && SetNoNewPrivs() == 0 && SetNotDumpable() == 0);
               CHILD_EXPECT(SetParentDeathSignal(SIGKILL) == 0);
               CHILD_EXPECT(ReadSelfFacts(&facts) == 0);

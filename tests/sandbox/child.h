@@ -8,6 +8,7 @@
 
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -26,7 +27,9 @@ int RunInChild(F&& body) {
   if (pid == 0) {
     alarm(20);
     *answer = body();
-    _exit(0);
+    // Not _exit(2): before a call that does not return AddressSanitizer makes system calls of its
+    // own, which the filters under test refuse.
+    for (;;) syscall(SYS_exit_group, 0);
   }
   int status = 0;
   int result = -3;

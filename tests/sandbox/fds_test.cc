@@ -4,8 +4,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <gtest/gtest.h>
-#include <sys/stat.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <set>
@@ -36,7 +36,8 @@ ino_t Inode(int fd) {
 
 TEST(KeepFds, LeavesExactlyTheGivenOnesInOrder) {
   EXPECT_EQ(RunInChild([] {
-              // Descriptors that lie in each other's way: 0…5 hold files, and are wanted turned round.
+              // Descriptors that lie in each other's way: 0…5 hold files, and are wanted turned
+              // round.
               ino_t inodes[6];
               for (int i = 0; i < 6; i++) {
                 const int fd = memfd_create("fds", 0);

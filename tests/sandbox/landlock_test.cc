@@ -42,7 +42,8 @@ class Landlock : public ::testing::Test {
     Fill();
   }
   void Fill() const {
-    for (const char* directory : {"/empty", "/a", "/b"}) ASSERT_EQ(mkdir((root_ + directory).c_str(), 0755), 0);
+    for (const char* directory : {"/empty", "/a", "/b"})
+      ASSERT_EQ(mkdir((root_ + directory).c_str(), 0755), 0);
     for (const char* file : {"/file", "/a/x"}) std::ofstream(root_ + file) << "text";
     std::ofstream(root_ + "/program") << "#!/bin/sh\nexit 0\n";
     ASSERT_EQ(chmod((root_ + "/program").c_str(), 0755), 0);
@@ -53,7 +54,8 @@ class Landlock : public ::testing::Test {
 
   // The tree as it was at first.
   void Refresh() const {
-    for (const auto& entry : std::filesystem::directory_iterator(root_)) std::filesystem::remove_all(entry);
+    for (const auto& entry : std::filesystem::directory_iterator(root_))
+      std::filesystem::remove_all(entry);
     Fill();
   }
 
@@ -108,7 +110,8 @@ int Tcp(bool do_bind) {
   return error;
 }
 
-// Something one right is for: 0 or errno. Run without a domain it must succeed, else it shows nothing.
+// Something one right is for: 0 or errno. Run without a domain it must succeed, else it shows
+// nothing.
 struct Deed {
   const char* right;
   int abi;
@@ -119,22 +122,40 @@ struct Deed {
 
 const Deed kDeeds[] = {
     {"EXECUTE", 1, false, [](const std::string& r) { return ExecErrno(r + "/program"); }, EACCES},
-    {"WRITE_FILE", 1, false, [](const std::string& r) { return OpenErrno(r + "/file", O_WRONLY); }, EACCES},
-    {"READ_FILE", 1, false, [](const std::string& r) { return OpenErrno(r + "/file", O_RDONLY); }, EACCES},
-    {"READ_DIR", 1, false, [](const std::string& r) { return OpenErrno(r, O_RDONLY | O_DIRECTORY); }, EACCES},
-    {"REMOVE_DIR", 1, false, [](const std::string& r) { return ErrnoOf(rmdir((r + "/empty").c_str())); }, EACCES},
-    {"REMOVE_FILE", 1, false, [](const std::string& r) { return ErrnoOf(unlink((r + "/file").c_str())); }, EACCES},
-    {"MAKE_CHAR", 1, true, [](const std::string& r) { return ErrnoOf(mknod((r + "/n").c_str(), S_IFCHR | 0600, 0x103)); }, EACCES},
-    {"MAKE_BLOCK", 1, true, [](const std::string& r) { return ErrnoOf(mknod((r + "/n").c_str(), S_IFBLK | 0600, 0x700)); }, EACCES},
-    {"MAKE_DIR", 1, false, [](const std::string& r) { return ErrnoOf(mkdir((r + "/n").c_str(), 0700)); }, EACCES},
-    {"MAKE_REG", 1, false, [](const std::string& r) { return ErrnoOf(mknod((r + "/n").c_str(), S_IFREG | 0600, 0)); }, EACCES},
-    {"MAKE_SOCK", 1, false, [](const std::string& r) { return ErrnoOf(mknod((r + "/n").c_str(), S_IFSOCK | 0600, 0)); }, EACCES},
-    {"MAKE_FIFO", 1, false, [](const std::string& r) { return ErrnoOf(mkfifo((r + "/n").c_str(), 0600)); }, EACCES},
-    {"MAKE_SYM", 1, false, [](const std::string& r) { return ErrnoOf(symlink("/", (r + "/n").c_str())); }, EACCES},
-    {"TRUNCATE", 3, false, [](const std::string& r) { return ErrnoOf(truncate((r + "/file").c_str(), 0)); }, EACCES},
+    {"WRITE_FILE", 1, false, [](const std::string& r) { return OpenErrno(r + "/file", O_WRONLY); },
+     EACCES},
+    {"READ_FILE", 1, false, [](const std::string& r) { return OpenErrno(r + "/file", O_RDONLY); },
+     EACCES},
+    {"READ_DIR", 1, false,
+     [](const std::string& r) { return OpenErrno(r, O_RDONLY | O_DIRECTORY); }, EACCES},
+    {"REMOVE_DIR", 1, false,
+     [](const std::string& r) { return ErrnoOf(rmdir((r + "/empty").c_str())); }, EACCES},
+    {"REMOVE_FILE", 1, false,
+     [](const std::string& r) { return ErrnoOf(unlink((r + "/file").c_str())); }, EACCES},
+    {"MAKE_CHAR", 1, true,
+     [](const std::string& r) { return ErrnoOf(mknod((r + "/n").c_str(), S_IFCHR | 0600, 0x103)); },
+     EACCES},
+    {"MAKE_BLOCK", 1, true,
+     [](const std::string& r) { return ErrnoOf(mknod((r + "/n").c_str(), S_IFBLK | 0600, 0x700)); },
+     EACCES},
+    {"MAKE_DIR", 1, false,
+     [](const std::string& r) { return ErrnoOf(mkdir((r + "/n").c_str(), 0700)); }, EACCES},
+    {"MAKE_REG", 1, false,
+     [](const std::string& r) { return ErrnoOf(mknod((r + "/n").c_str(), S_IFREG | 0600, 0)); },
+     EACCES},
+    {"MAKE_SOCK", 1, false,
+     [](const std::string& r) { return ErrnoOf(mknod((r + "/n").c_str(), S_IFSOCK | 0600, 0)); },
+     EACCES},
+    {"MAKE_FIFO", 1, false,
+     [](const std::string& r) { return ErrnoOf(mkfifo((r + "/n").c_str(), 0600)); }, EACCES},
+    {"MAKE_SYM", 1, false,
+     [](const std::string& r) { return ErrnoOf(symlink("/", (r + "/n").c_str())); }, EACCES},
+    {"TRUNCATE", 3, false,
+     [](const std::string& r) { return ErrnoOf(truncate((r + "/file").c_str(), 0)); }, EACCES},
     {"BIND_TCP", 4, false, [](const std::string&) { return Tcp(true); }, EACCES},
     {"CONNECT_TCP", 4, false, [](const std::string&) { return Tcp(false); }, EACCES},
-    {"SCOPE_SIGNAL", 6, false, [](const std::string&) { return ErrnoOf(kill(getppid(), 0)); }, EPERM},
+    {"SCOPE_SIGNAL", 6, false, [](const std::string&) { return ErrnoOf(kill(getppid(), 0)); },
+     EPERM},
 };
 
 TEST_F(Landlock, EveryHandledRightIsRefused) {
@@ -161,7 +182,10 @@ TEST_F(Landlock, DevicesCannotBeDriven) {
     return fd < 0 ? -errno : ErrnoOf(ioctl(fd, TCGETS, &t));
   };
   EXPECT_EQ(RunInChild(tcgets), ENOTTY);
-  EXPECT_EQ(RunInChild([&] { return Enter({{"/dev/null", true, true, false}}) != 0 ? __LINE__ : tcgets(); }), EACCES);
+  EXPECT_EQ(RunInChild([&] {
+              return Enter({{"/dev/null", true, true, false}}) != 0 ? __LINE__ : tcgets();
+            }),
+            EACCES);
 }
 
 TEST_F(Landlock, AbstractSocketsOutsideAreOutOfReach) {
@@ -172,13 +196,15 @@ TEST_F(Landlock, AbstractSocketsOutsideAreOutOfReach) {
   address.sun_family = AF_UNIX;
   std::memcpy(address.sun_path + 1, name.data(), name.size());
   ASSERT_EQ(bind(listener, reinterpret_cast<sockaddr*>(&address),
-                 static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 + name.size())), 0);
+                 static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 + name.size())),
+            0);
   ASSERT_EQ(listen(listener, 4), 0);
   EXPECT_EQ(RunInChild([&] { return ProbeAbstractRefused(name.data(), name.size()); }), -EPROTO);
   EXPECT_EQ(RunInChild([&] {
               CHILD_EXPECT(Enter({}) == 0);
               return ProbeAbstractRefused(name.data(), name.size());
-            }), 0);
+            }),
+            0);
   close(listener);
 }
 
@@ -194,7 +220,8 @@ TEST_F(Landlock, ProbesTellADomainFromNone) {
               CHILD_EXPECT(ProbeGranted((root_ + "/b").c_str()) == -EACCES);
               CHILD_EXPECT(abi_ < 4 || ProbeTcpRefused() == 0);
               return 0;
-            }), 0);
+            }),
+            0);
 }
 
 TEST_F(Landlock, ReadGivesReadingOnly) {
@@ -207,37 +234,43 @@ TEST_F(Landlock, ReadGivesReadingOnly) {
               CHILD_EXPECT(ExecErrno(root_ + "/program") == EACCES);
               CHILD_EXPECT(OpenErrno("/etc/passwd", O_RDONLY) == EACCES);
               return 0;
-            }), 0);
+            }),
+            0);
 }
 
 TEST_F(Landlock, WriteGivesFilesFoldersAndLinksButNoDoors) {
-  EXPECT_EQ(RunInChild([&] {
-              const std::string r = root_;
-              CHILD_EXPECT(Enter({{r.c_str(), true, true, false}}) == 0);
-              CHILD_EXPECT(OpenErrno(r + "/new", O_WRONLY | O_CREAT) == 0);
-              CHILD_EXPECT(abi_ < 3 || truncate((r + "/file").c_str(), 1) == 0);
-              CHILD_EXPECT(mkdir((r + "/d").c_str(), 0700) == 0 && rmdir((r + "/d").c_str()) == 0);
-              CHILD_EXPECT(symlink("x", (r + "/l").c_str()) == 0 && unlink((r + "/l").c_str()) == 0);
-              CHILD_EXPECT(rename((r + "/a/x").c_str(), (r + "/b/x").c_str()) == 0);
-              CHILD_EXPECT(ErrnoOf(mkfifo((r + "/f").c_str(), 0600)) == EACCES);
-              CHILD_EXPECT(ErrnoOf(mknod((r + "/s").c_str(), S_IFSOCK | 0600, 0)) == EACCES);
-              CHILD_EXPECT(ExecErrno(r + "/program") == EACCES);
-              return 0;
-            }), 0);
+  EXPECT_EQ(
+      RunInChild([&] {
+        const std::string r = root_;
+        CHILD_EXPECT(Enter({{r.c_str(), true, true, false}}) == 0);
+        CHILD_EXPECT(OpenErrno(r + "/new", O_WRONLY | O_CREAT) == 0);
+        CHILD_EXPECT(abi_ < 3 || truncate((r + "/file").c_str(), 1) == 0);
+        CHILD_EXPECT(mkdir((r + "/d").c_str(), 0700) == 0 && rmdir((r + "/d").c_str()) == 0);
+        CHILD_EXPECT(symlink("x", (r + "/l").c_str()) == 0 && unlink((r + "/l").c_str()) == 0);
+        CHILD_EXPECT(rename((r + "/a/x").c_str(), (r + "/b/x").c_str()) == 0);
+        CHILD_EXPECT(ErrnoOf(mkfifo((r + "/f").c_str(), 0600)) == EACCES);
+        CHILD_EXPECT(ErrnoOf(mknod((r + "/s").c_str(), S_IFSOCK | 0600, 0)) == EACCES);
+        CHILD_EXPECT(ExecErrno(r + "/program") == EACCES);
+        return 0;
+      }),
+      0);
 }
 
 TEST_F(Landlock, WriteDoesNotMoveFilesOutOfTheGrant) {
-  EXPECT_EQ(RunInChild([&] {
-              CHILD_EXPECT(Enter({{(root_ + "/a").c_str(), true, true, false}}) == 0);
-              CHILD_EXPECT(ErrnoOf(rename((root_ + "/a/x").c_str(), (root_ + "/b/x").c_str())) != 0);
-              CHILD_EXPECT(ErrnoOf(link((root_ + "/file").c_str(), (root_ + "/a/l").c_str())) == EXDEV);
-              return 0;
-            }), 0);
+  EXPECT_EQ(
+      RunInChild([&] {
+        CHILD_EXPECT(Enter({{(root_ + "/a").c_str(), true, true, false}}) == 0);
+        CHILD_EXPECT(ErrnoOf(rename((root_ + "/a/x").c_str(), (root_ + "/b/x").c_str())) != 0);
+        CHILD_EXPECT(ErrnoOf(link((root_ + "/file").c_str(), (root_ + "/a/l").c_str())) == EXDEV);
+        return 0;
+      }),
+      0);
 }
 
 // The kernel opens a program with O_RDONLY and asks Landlock for both.
 TEST_F(Landlock, ExecNeedsReadAndGivesNoWriting) {
-  const std::vector<LandlockPath> system = {{"/usr", true, false, true}, {"/lib64", true, false, true}};
+  const std::vector<LandlockPath> system = {{"/usr", true, false, true},
+                                            {"/lib64", true, false, true}};
   for (const bool read : {false, true}) {
     EXPECT_EQ(RunInChild([&] {
                 std::vector<LandlockPath> rules = system;
@@ -246,7 +279,8 @@ TEST_F(Landlock, ExecNeedsReadAndGivesNoWriting) {
                 CHILD_EXPECT(ExecErrno(root_ + "/program") == (read ? 0 : EACCES));
                 CHILD_EXPECT(OpenErrno(root_ + "/program", O_WRONLY) == EACCES);
                 return 0;
-              }), 0);
+              }),
+              0);
   }
 }
 
@@ -258,25 +292,29 @@ TEST_F(Landlock, AFileGrantIsTheFileAlone) {
               CHILD_EXPECT(OpenErrno(root_ + "/a", O_RDONLY | O_DIRECTORY) == EACCES);
               CHILD_EXPECT(ErrnoOf(unlink((root_ + "/a/x").c_str())) == EACCES);
               return 0;
-            }), 0);
+            }),
+            0);
 }
 
 TEST_F(Landlock, ARuleThatFailsFailsTheWhole) {
   EXPECT_EQ(RunInChild([&] {
               const std::string absent = root_ + "/absent";
-              CHILD_EXPECT(Enter({{root_.c_str(), true, false, false}, {absent.c_str(), true, false, false}}) == -ENOENT);
+              CHILD_EXPECT(Enter({{root_.c_str(), true, false, false},
+                                  {absent.c_str(), true, false, false}}) == -ENOENT);
               CHILD_EXPECT(OpenErrno("/etc/passwd", O_RDONLY) == 0);  // no domain was entered
               CHILD_EXPECT(RestrictPaths(1, nullptr, 0) == -EOPNOTSUPP);
               CHILD_EXPECT(RestrictPaths(kLandlockNewest + 1, nullptr, 0) == -EOPNOTSUPP);
               return 0;
-            }), 0);
+            }),
+            0);
 }
 
 TEST_F(Landlock, NeedsNoNewPrivs) {
   EXPECT_EQ(RunInChild([] {
               CHILD_EXPECT(geteuid() != 0 || setresuid(65534, 65534, 65534) == 0);
               return RestrictPaths(kLandlockFloor, nullptr, 0);
-            }), -EPERM);
+            }),
+            -EPERM);
 }
 
 // Each older ABI is a ruleset that this kernel takes, and that handles what it says and no more.
@@ -288,7 +326,9 @@ TEST_F(Landlock, EveryOlderAbiCanBeUsed) {
                 CHILD_EXPECT((Tcp(true) == EACCES) == (abi >= 4));
                 CHILD_EXPECT((ErrnoOf(kill(getppid(), 0)) == EPERM) == (abi >= 6));
                 return 0;
-              }), 0) << "ABI " << abi;
+              }),
+              0)
+        << "ABI " << abi;
   }
 }
 

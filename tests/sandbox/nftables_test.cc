@@ -1,5 +1,5 @@
-// The default-drop table in fresh network namespaces: what the kernel holds, what it drops, and that
-// anything else does not match.
+// The default-drop table in fresh network namespaces: what the kernel holds, what it drops, and
+// that anything else does not match.
 #include "sandbox/nftables.h"
 
 #include <arpa/inet.h>
@@ -60,7 +60,8 @@ Cut Without(const std::string& chain) {
     std::memcpy(&head, whole.bytes + at, sizeof head);
     const std::string message(reinterpret_cast<const char*>(whole.bytes) + at, head.nlmsg_len);
     if (message.find(chain) == std::string::npos) {
-      cut.bytes.insert(cut.bytes.end(), whole.bytes + at, whole.bytes + at + NLMSG_ALIGN(head.nlmsg_len));
+      cut.bytes.insert(cut.bytes.end(), whole.bytes + at,
+                       whole.bytes + at + NLMSG_ALIGN(head.nlmsg_len));
     } else {
       cut.acks--;
     }
@@ -69,8 +70,8 @@ Cut Without(const std::string& chain) {
   return cut;
 }
 
-// A child makes a namespace, sends `batch`, passes its netlink socket out as a worker does, and lives
-// until the dump is done.
+// A child makes a namespace, sends `batch`, passes its netlink socket out as a worker does, and
+// lives until the dump is done.
 Result<cbor::Value> DumpOf(const NftBatch* batch) {
   auto [inside, outside] = KRUX_TRY(Channel::Pair());
   const pid_t pid = fork();
@@ -108,15 +109,17 @@ class Nftables : public ::testing::Test {
 TEST_F(Nftables, TheDumpShowsDropInOutAndForward) {
   const Result<cbor::Value> dump = DumpOf(&DefaultDropBatch());
   ASSERT_TRUE(dump) << dump.error().message;
-  EXPECT_EQ(cbor::Diagnostic(*dump),
-            cbor::Diagnostic(cbor::Map{
-                {"tables", cbor::Array{"inet krux"}},
-                {"chains", cbor::Array{cbor::Map{{"name", "forward"}, {"hook", "forward"}, {"policy", "drop"}},
-                                       cbor::Map{{"name", "input"}, {"hook", "input"}, {"policy", "drop"}},
-                                       cbor::Map{{"name", "output"}, {"hook", "output"}, {"policy", "drop"}}}},
-                {"rules", 3u},
-                {"expressions", cbor::Array{"forward counter", "input counter", "output counter"}},
-                {"packets", 0u}}));
+  EXPECT_EQ(
+      cbor::Diagnostic(*dump),
+      cbor::Diagnostic(cbor::Map{
+          {"tables", cbor::Array{"inet krux"}},
+          {"chains",
+           cbor::Array{cbor::Map{{"name", "forward"}, {"hook", "forward"}, {"policy", "drop"}},
+                       cbor::Map{{"name", "input"}, {"hook", "input"}, {"policy", "drop"}},
+                       cbor::Map{{"name", "output"}, {"hook", "output"}, {"policy", "drop"}}}},
+          {"rules", 3u},
+          {"expressions", cbor::Array{"forward counter", "input counter", "output counter"}},
+          {"packets", 0u}}));
   EXPECT_TRUE(NftMatches(*dump));
 }
 
@@ -153,57 +156,60 @@ TEST_F(Nftables, ANamespaceWithoutTheTableDoesNotMatch) {
 }
 
 TEST_F(Nftables, LoopbackIsDroppedAndCounted) {
-  EXPECT_EQ(RunInChild([] {
-              CHILD_EXPECT(EnterNetworkNamespace() && LoopbackUp());
-              const int receiver = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-              sockaddr_in address = {};
-              address.sin_family = AF_INET;
-              address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-              socklen_t size = sizeof address;
-              auto* name = reinterpret_cast<sockaddr*>(&address);
-              CHILD_EXPECT(bind(receiver, name, size) == 0 && getsockname(receiver, name, &size) == 0);
-              const int sender = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-              char byte = 'x';
-              // The control: without the table the packet arrives.
-              CHILD_EXPECT(sendto(sender, &byte, 1, 0, name, size) == 1 && recv(receiver, &byte, 1, 0) == 1);
-              const int fd = OpenNetlink();
-              CHILD_EXPECT(fd >= 0 && SendNftBatch(fd) == 0);
-              CHILD_EXPECT(sendto(sender, &byte, 1, 0, name, size) < 0 && errno == EPERM);
-              CHILD_EXPECT(recv(receiver, &byte, 1, MSG_DONTWAIT) < 0 && errno == EAGAIN);
-              const Result<cbor::Value> dump = DumpNft(fd);
-              CHILD_EXPECT(dump && NftMatches(*dump));
-              CHILD_EXPECT(*dump->map()->Find("packets")->uint() == 1);
-              return 0;
-            }),
-            0);
+  EXPECT_EQ(
+      RunInChild([] {
+        CHILD_EXPECT(EnterNetworkNamespace() && LoopbackUp());
+        const int receiver = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+        sockaddr_in address = {};
+        address.sin_family = AF_INET;
+        address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+        socklen_t size = sizeof address;
+        auto* name = reinterpret_cast<sockaddr*>(&address);
+        CHILD_EXPECT(bind(receiver, name, size) == 0 && getsockname(receiver, name, &size) == 0);
+        const int sender = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+        char byte = 'x';
+        // The control: without the table the packet arrives.
+        CHILD_EXPECT(sendto(sender, &byte, 1, 0, name, size) == 1 &&
+                     recv(receiver, &byte, 1, 0) == 1);
+        const int fd = OpenNetlink();
+        CHILD_EXPECT(fd >= 0 && SendNftBatch(fd) == 0);
+        CHILD_EXPECT(sendto(sender, &byte, 1, 0, name, size) < 0 && errno == EPERM);
+        CHILD_EXPECT(recv(receiver, &byte, 1, MSG_DONTWAIT) < 0 && errno == EAGAIN);
+        const Result<cbor::Value> dump = DumpNft(fd);
+        CHILD_EXPECT(dump && NftMatches(*dump));
+        CHILD_EXPECT(*dump->map()->Find("packets")->uint() == 1);
+        return 0;
+      }),
+      0);
 }
 
 TEST_F(Nftables, InputDropsWhatOutputLetsThrough) {
-  EXPECT_EQ(RunInChild([] {
-              CHILD_EXPECT(EnterNetworkNamespace() && LoopbackUp());
-              const Cut cut = Without("output");
-              const int fd = OpenNetlink();
-              CHILD_EXPECT(fd >= 0 && SendNftBatch(fd, cut.batch()) == 0);
-              const int socket_fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-              sockaddr_in address = {};
-              address.sin_family = AF_INET;
-              address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-              socklen_t size = sizeof address;
-              auto* name = reinterpret_cast<sockaddr*>(&address);
-              CHILD_EXPECT(bind(socket_fd, name, size) == 0 && getsockname(socket_fd, name, &size) == 0);
-              char byte = 'x';
-              CHILD_EXPECT(sendto(socket_fd, &byte, 1, 0, name, size) == 1);
-              // The counter of `input` says that the packet has come that far; alarm(2) bounds the wait.
-              for (;;) {
-                const Result<cbor::Value> dump = DumpNft(fd);
-                CHILD_EXPECT(dump);
-                if (*dump->map()->Find("packets")->uint() > 0) break;
-                sched_yield();
-              }
-              CHILD_EXPECT(recv(socket_fd, &byte, 1, MSG_DONTWAIT) < 0 && errno == EAGAIN);
-              return 0;
-            }),
-            0);
+  EXPECT_EQ(
+      RunInChild([] {
+        CHILD_EXPECT(EnterNetworkNamespace() && LoopbackUp());
+        const Cut cut = Without("output");
+        const int fd = OpenNetlink();
+        CHILD_EXPECT(fd >= 0 && SendNftBatch(fd, cut.batch()) == 0);
+        const int socket_fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+        sockaddr_in address = {};
+        address.sin_family = AF_INET;
+        address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+        socklen_t size = sizeof address;
+        auto* name = reinterpret_cast<sockaddr*>(&address);
+        CHILD_EXPECT(bind(socket_fd, name, size) == 0 && getsockname(socket_fd, name, &size) == 0);
+        char byte = 'x';
+        CHILD_EXPECT(sendto(socket_fd, &byte, 1, 0, name, size) == 1);
+        // The counter of `input` says that the packet has come that far; alarm(2) bounds the wait.
+        for (;;) {
+          const Result<cbor::Value> dump = DumpNft(fd);
+          CHILD_EXPECT(dump);
+          if (*dump->map()->Find("packets")->uint() > 0) break;
+          sched_yield();
+        }
+        CHILD_EXPECT(recv(socket_fd, &byte, 1, MSG_DONTWAIT) < 0 && errno == EAGAIN);
+        return 0;
+      }),
+      0);
 }
 
 TEST_F(Nftables, ARefusedMessageIsAnError) {

@@ -34,7 +34,8 @@ TEST(Rlimits, TheKernelHoldsWhatTheTableSays) {
                 CHILD_EXPECT(n > 8 && ApplyRlimits(table, n) == 0);
                 for (size_t i = 0; i < n; i++) {
                   rlimit now;
-                  CHILD_EXPECT(prlimit(0, static_cast<__rlimit_resource>(table[i].resource), nullptr, &now) == 0);
+                  CHILD_EXPECT(prlimit(0, static_cast<__rlimit_resource>(table[i].resource),
+                                       nullptr, &now) == 0);
                   CHILD_EXPECT(now.rlim_cur == table[i].value && now.rlim_max == table[i].value);
                 }
                 return 0;

@@ -188,15 +188,20 @@ INSTANTIATE_TEST_SUITE_P(
                   "t = threading.Thread(target=lambda: None); t.start(); t.join()\n"
                   "assert subprocess.check_output([\"echo\", \"x\"]) == b\"x\\n\"\n"
                   "tempfile.TemporaryFile().write(b\"y\")'"},
-        std::pair{"/usr/bin/node",
-                  "node -e 'const c = require(\"child_process\"); require(\"fs\").writeFileSync(\"f\","
-                  " c.execSync(\"echo x\")); setTimeout(() => {}, 5)'"},
-        std::pair{"/usr/bin/gcc", "echo 'int main(void){return 0;}' > a.c && gcc -O1 a.c -o a && ./a"},
-        std::pair{"/usr/bin/git",
-                  "export HOME=$PWD; git init -q . && echo x > f && git add f && "
-                  "git -c user.name=a -c user.email=a@b commit -qm m && git log -1 --oneline | cat"},
-        std::pair{"/usr/bin/make", "printf 'all:\\n\\t@echo ok > out\\n' > Makefile && make -s -j2 && cat out"},
-        std::pair{"/bin/tar", "mkdir d && cp -p /etc/passwd d && tar cf a.tar d && tar xf a.tar && ls -l d"}),
+        std::pair{
+            "/usr/bin/node",
+            "node -e 'const c = require(\"child_process\"); require(\"fs\").writeFileSync(\"f\","
+            " c.execSync(\"echo x\")); setTimeout(() => {}, 5)'"},
+        std::pair{"/usr/bin/gcc",
+                  "echo 'int main(void){return 0;}' > a.c && gcc -O1 a.c -o a && ./a"},
+        std::pair{
+            "/usr/bin/git",
+            "export HOME=$PWD; git init -q . && echo x > f && git add f && "
+            "git -c user.name=a -c user.email=a@b commit -qm m && git log -1 --oneline | cat"},
+        std::pair{"/usr/bin/make",
+                  "printf 'all:\\n\\t@echo ok > out\\n' > Makefile && make -s -j2 && cat out"},
+        std::pair{"/bin/tar",
+                  "mkdir d && cp -p /etc/passwd d && tar cf a.tar d && tar xf a.tar && ls -l d"}),
     [](const auto& test) {
       const std::string path = test.param.first;
       return path.substr(path.rfind('/') + 1);

@@ -1,7 +1,5 @@
 // The generated range tree and libseccomp's own export of the same rules decide alike, for every
 // number, architecture and edge of an argument. Evaluated, not loaded.
-#include "sandbox/seccomp.h"
-
 #include <gtest/gtest.h>
 #include <linux/audit.h>
 #include <seccomp.h>
@@ -14,6 +12,7 @@
 #include <memory>
 #include <set>
 
+#include "sandbox/seccomp.h"
 #include "sandbox/seccomp/rules.h"
 #include "tests/sandbox/bpf_interpreter.h"
 
@@ -67,8 +66,8 @@ Program Export(const Context& context) {
   return program;
 }
 
-// libseccomp has one default action a filter. A rule with conditions has an `else` of its own, so it
-// gets a filter of its own, whose default is that `else`; the others share one.
+// libseccomp has one default action a filter. A rule with conditions has an `else` of its own, so
+// it gets a filter of its own, whose default is that `else`; the others share one.
 class Reference {
  public:
   explicit Reference(const RuleSet& set) {
@@ -205,9 +204,10 @@ std::vector<uint32_t> Numbers() {
 }
 
 TEST_P(EqualToLibseccomp, EveryNumberOnEveryArchitecture) {
-  const uint32_t archs[] = {AUDIT_ARCH_X86_64, AUDIT_ARCH_I386,    AUDIT_ARCH_AARCH64,
-                            AUDIT_ARCH_ARM,    AUDIT_ARCH_RISCV64, AUDIT_ARCH_S390X,
-                            AUDIT_ARCH_PPC64LE, AUDIT_ARCH_MIPS64, 0u, 0xffffffffu};
+  const uint32_t archs[] = {AUDIT_ARCH_X86_64,  AUDIT_ARCH_I386,    AUDIT_ARCH_AARCH64,
+                            AUDIT_ARCH_ARM,     AUDIT_ARCH_RISCV64, AUDIT_ARCH_S390X,
+                            AUDIT_ARCH_PPC64LE, AUDIT_ARCH_MIPS64,  0u,
+                            0xffffffffu};
   for (const uint32_t arch : archs) {
     for (const uint32_t number : Numbers()) {
       if (!reference_.Knows(number)) continue;

@@ -7,13 +7,15 @@
 #include <gtest/gtest.h>
 #include <linux/audit.h>
 #include <sched.h>
-#include <sys/socket.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
+#include <random>
 #include <sstream>
 
 #include "sandbox/seccomp/rules.h"
@@ -92,10 +94,22 @@ TEST(Filter, DecidesAsTheDesignSays) {
       {"exec: io_uring", exec, SYS_io_uring_setup, {}, Refuse(ENOSYS)},
       {"exec: a call of the future", exec, 599, {}, Refuse(ENOSYS)},
       {"exec: stream pair", exec, SYS_socketpair, {AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC}, kAllow},
-      {"exec: seqpacket pair", exec, SYS_socketpair, {AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK}, kAllow},
+      {"exec: seqpacket pair",
+       exec,
+       SYS_socketpair,
+       {AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK},
+       kAllow},
       {"exec: datagram pair", exec, SYS_socketpair, {AF_UNIX, SOCK_DGRAM}, Refuse(EPERM)},
-      {"exec: datagram pair, flags", exec, SYS_socketpair, {AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC}, Refuse(EPERM)},
-      {"exec: datagram pair, high half", exec, SYS_socketpair, {AF_UNIX, SOCK_DGRAM | kHigh}, Refuse(EPERM)},
+      {"exec: datagram pair, flags",
+       exec,
+       SYS_socketpair,
+       {AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC},
+       Refuse(EPERM)},
+      {"exec: datagram pair, high half",
+       exec,
+       SYS_socketpair,
+       {AF_UNIX, SOCK_DGRAM | kHigh},
+       Refuse(EPERM)},
       {"exec: raw pair", exec, SYS_socketpair, {AF_UNIX, SOCK_RAW}, Refuse(EPERM)},
       {"exec: tipc pair", exec, SYS_socketpair, {AF_TIPC, SOCK_STREAM}, Refuse(EPERM)},
       {"exec: chmod 4755", exec, SYS_chmod, {0, 04755}, Refuse(EPERM)},
@@ -107,7 +121,11 @@ TEST(Filter, DecidesAsTheDesignSays) {
       {"exec: open creates 4755", exec, SYS_open, {0, O_CREAT | O_WRONLY, 04755}, Refuse(EPERM)},
       {"exec: open, mode unused", exec, SYS_open, {0, O_WRONLY, 04755}, kAllow},
       {"exec: openat creates 6644", exec, SYS_openat, {0, 0, O_CREAT, 06644}, Refuse(EPERM)},
-      {"exec: openat O_TMPFILE 4755", exec, SYS_openat, {0, 0, O_TMPFILE | O_RDWR, 04755}, Refuse(EPERM)},
+      {"exec: openat O_TMPFILE 4755",
+       exec,
+       SYS_openat,
+       {0, 0, O_TMPFILE | O_RDWR, 04755},
+       Refuse(EPERM)},
       {"exec: openat creates 0644", exec, SYS_openat, {0, 0, O_CREAT, 0644}, kAllow},
       {"exec: mkdirat 2755", exec, SYS_mkdirat, {0, 0, 02755}, Refuse(EPERM)},
       {"exec: mknod 4644", exec, SYS_mknod, {0, 0104644}, Refuse(EPERM)},
@@ -164,7 +182,8 @@ std::vector<uint8_t> AnsweredDigest(std::span<const sock_filter> insns) {
     for (int b = width - 1; b >= 0; b--) bits.push_back(action >> b & 1);
   }
   std::vector<uint8_t> bytes(bits.size() / 8);
-  for (size_t i = 0; i < bits.size(); i++) bytes[i / 8] |= static_cast<uint8_t>(bits[i] << (7 - i % 8));
+  for (size_t i = 0; i < bits.size(); i++)
+    bytes[i / 8] |= static_cast<uint8_t>(bits[i] << (7 - i % 8));
   return bytes;
 }
 
@@ -207,7 +226,8 @@ TEST(Filter, EqualsTheGoldenListing) {
     const std::string listing = Disassemble({filter.insns, filter.count});
     if (std::getenv("KRUX_REGENERATE_GOLDEN") != nullptr) std::ofstream(path) << listing;
     std::ifstream in(path);
-    const std::string golden((std::istreambuf_iterator<char>(in)), std::istreambuf_iterator<char>());
+    const std::string golden((std::istreambuf_iterator<char>(in)),
+                             std::istreambuf_iterator<char>());
     EXPECT_EQ(listing, golden) << path << "; KRUX_REGENERATE_GOLDEN=1 writes it anew";
   }
 }
@@ -218,20 +238,21 @@ TEST(Filter, EqualsTheGoldenListing) {
 
 TEST(RuleLanguage, RefusesWhatItDoesNotUnderstand) {
   const char* bad[] = {
-      "allow read\n",                                         // no `unlisted`
-      "unlisted EWHAT\n",                                     // unknown errno
-      "unlisted ENOSYS\npermit read\n",                       // unknown statement
-      "unlisted ENOSYS\nallow no_such_call\n",                // unknown name
-      "unlisted ENOSYS\nallow\n",                             // no name
-      "unlisted ENOSYS\nallow read\nrefuse EPERM read\n",     // two forms
-      "unlisted ENOSYS\nallow read\nallow read\n",            // twice
+      "allow read\n",                                      // no `unlisted`
+      "unlisted EWHAT\n",                                  // unknown errno
+      "unlisted ENOSYS\npermit read\n",                    // unknown statement
+      "unlisted ENOSYS\nallow no_such_call\n",             // unknown name
+      "unlisted ENOSYS\nallow\n",                          // no name
+      "unlisted ENOSYS\nallow read\nrefuse EPERM read\n",  // two forms
+      "unlisted ENOSYS\nallow read\nallow read\n",         // twice
       "unlisted ENOSYS\nallow read if arg6 == 0 else EPERM\n",
-      "unlisted ENOSYS\nallow read if arg0 == 0\n",           // no else
+      "unlisted ENOSYS\nallow read if arg0 == 0\n",  // no else
       "unlisted ENOSYS\nallow read if arg0 & 1 == 2 else EPERM\n",
       "unlisted ENOSYS\nallow read if arg0 == O_MAYBE else EPERM\n",
       "unlisted ENOSYS\nallow read if arg0 == 0x1ffffffff else EPERM\n",
       "unlisted ENOSYS\nallow read if arg0 == 1 else EPERM\nallow read if arg0 == 2 else EACCES\n",
       "unlisted ENOSYS\nallow read if arg0 == 0 else EPERM trailing\n",
+      "unlisted ENOSYS\nallow \\\n",  // continued into nothing
   };
   for (const char* text : bad) EXPECT_THROW(RulesFromText(text), RuleError) << text;
 }
@@ -259,11 +280,49 @@ TEST(Generator, RefusesTablesItCannotEncode) {
   const krux_bpf_range unsorted[] = {{0, 0}, {5, 0}, {5, 0}};
   const krux_bpf_range late[] = {{1, 0}};
   const krux_bpf_range no_leaf[] = {{0, 1}};
-  const std::pair<const krux_bpf_range*, size_t> bad[] = {{unsorted, 3}, {late, 1}, {no_leaf, 1}, {good, 0}};
+  const std::pair<const krux_bpf_range*, size_t> bad[] = {
+      {unsorted, 3}, {late, 1}, {no_leaf, 1}, {good, 0}};
   for (const auto& [ranges, count] : bad) {
     table.ranges = ranges;
     table.range_count = count;
     EXPECT_EQ(krux_bpf_generate(&table, &out), KRUX_BPF_EINPUT);
+  }
+}
+
+// Random tables, with the ranges looked up one by one as the reference.
+TEST(Generator, RandomTablesDecideAsTheirRangesSay) {
+  std::mt19937 random(20240601);
+  const auto below = [&](uint32_t n) { return static_cast<uint32_t>(random() % n); };
+  for (int round = 0; round < 300; round++) {
+    std::vector<krux_bpf_leaf> leaves;
+    const uint32_t leaf_count = 1 + below(12);
+    for (uint32_t i = 0; i < leaf_count; i++)
+      leaves.push_back({nullptr, 0, 0, Refuse(100 + static_cast<int>(i))});
+    std::vector<krux_bpf_range> ranges = {{0, below(leaf_count)}};
+    for (uint32_t first = 1 + below(4), n = below(110); n > 0; n--, first += 1 + below(6)) {
+      ranges.push_back({first, below(leaf_count)});
+    }
+    const krux_bpf_table table{AUDIT_ARCH_X86_64,
+                               1,
+                               kProbeSyscall,
+                               Refuse(ENOSYS),
+                               {},
+                               ranges.data(),
+                               ranges.size(),
+                               leaves.data(),
+                               leaves.size()};
+    Program program(1024);
+    krux_bpf_program out{program.data(), program.size(), 0, 0};
+    ASSERT_EQ(krux_bpf_generate(&table, &out), 0);
+    EXPECT_EQ(out.tree_count, std::max<size_t>(ranges.size() - 1, 1));
+    program.resize(out.count);
+    for (uint32_t number = 0; number < ranges.back().first + 3; number++) {
+      uint32_t leaf = 0;
+      for (const krux_bpf_range& range : ranges) {
+        if (range.first <= number) leaf = range.leaf;
+      }
+      ASSERT_EQ(Evaluate(program, Call(number, AUDIT_ARCH_X86_64)), leaves[leaf].miss);
+    }
   }
 }
 
