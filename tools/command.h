@@ -45,7 +45,6 @@ struct AuditOptions {
   std::string key;                         // public key; empty: of that gateway
   uint64_t seq = 0;                        // show
   uint64_t count = 20;                     // tail
-  bool follow = false;                     // tail
   Format format = Format::kTable;
 };
 int RunAuditVerify(const AuditOptions& options);             // tools/audit.cc
