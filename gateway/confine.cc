@@ -1,5 +1,6 @@
 #include "gateway/confine.h"
 
+#include <fcntl.h>
 #include <linux/landlock.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -27,6 +28,21 @@ struct Ruleset {
   uint64_t handled_access_net = 0;  // ABI 4: TCP bind and connect
 };
 
+// The pids of workers are read from /proc/self/fdinfo where the kernel has no PIDFD_GET_INFO. The
+// descriptor stays open for the life of the process: it keeps the directory's inode, which the rule
+// names, from being dropped and made anew.
+Result<void> AllowFdinfo(int ruleset_fd) {
+  const int fdinfo = open("/proc/self/fdinfo", O_PATH | O_DIRECTORY | O_CLOEXEC);
+  if (fdinfo < 0) return SysError(ExitCode::kSandbox, "open fdinfo", errno);
+  landlock_path_beneath_attr rule{};
+  rule.allowed_access = LANDLOCK_ACCESS_FS_READ_FILE;
+  rule.parent_fd = fdinfo;
+  if (syscall(SYS_landlock_add_rule, ruleset_fd, LANDLOCK_RULE_PATH_BENEATH, &rule, 0) != 0) {
+    return SysError(ExitCode::kSandbox, "landlock_add_rule", errno);
+  }
+  return {};
+}
+
 }  // namespace
 
 Result<void> ConfineDaemon() {
@@ -42,6 +58,10 @@ Result<void> ConfineDaemon() {
   const size_t size = abi >= 4 ? sizeof(ruleset) : sizeof(uint64_t);
   const int fd = static_cast<int>(syscall(SYS_landlock_create_ruleset, &ruleset, size, 0));
   if (fd < 0) return SysError(ExitCode::kSandbox, "landlock_create_ruleset", errno);
+  if (auto allowed = AllowFdinfo(fd); !allowed) {
+    close(fd);
+    return allowed;
+  }
   const long restricted = syscall(SYS_landlock_restrict_self, fd, 0);
   const int err = errno;
   close(fd);

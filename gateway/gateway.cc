@@ -32,7 +32,7 @@ Gateway::Gateway(EventLoop& loop, const Clock& clock, Random& random, Channel au
                 }),
       started_ns_(clock.MonotonicNs()) {}
 
-Result<void> Gateway::Start() {
+Result<void> Gateway::Start(std::function<void()> on_recorded) {
   KRUX_TRY(audit_.Start([this] {
     Log(LogLevel::kError, "kruxd", "krux-auditd is gone: every call ends with 74");
     pipeline_.OnAuditGone();
@@ -42,10 +42,10 @@ Result<void> Gateway::Start() {
                           Log(LogLevel::kError, "kruxd", "krux-spawnd is gone: no call can run");
                           pipeline_.OnSpawnGone();
                         }));
-  audit_.Append(audit::AdminDraft("gateway started", settings_.started), [](const Appended& appended) {
-    if (appended.what != Appended::What::kDurable) {
-      Log(LogLevel::kError, "kruxd", "the start of the gateway could not be recorded: " + appended.error);
-    }
+  audit_.Append(audit::AdminDraft("gateway started", settings_.started), [on_recorded](const Appended& appended) {
+    const bool durable = appended.what != Appended::What::kSilent && appended.error.empty();
+    if (!durable) Log(LogLevel::kError, "kruxd", "the start of the gateway could not be recorded: " + appended.error);
+    if (durable && on_recorded) on_recorded();
   });
   ArmTick();
   return {};

@@ -43,8 +43,9 @@ class Gateway {
   Gateway(const Gateway&) = delete;
   Gateway& operator=(const Gateway&) = delete;
 
-  // Begins to listen to krux-auditd and krux-spawnd and records the start.
-  Result<void> Start();
+  // Begins to listen to krux-auditd and krux-spawnd and records the start; `on_recorded` runs when
+  // that record is durable.
+  Result<void> Start(std::function<void()> on_recorded = {});
   // A listening socket, or (tests) one that is connected already.
   Result<void> Listen(UniqueFd listener, Door door);
   void Adopt(Channel channel, Door door);

@@ -128,10 +128,9 @@ Result<int> Main(int argc, char** argv) {
                    }
                  });
   KRUX_TRY(ConfineDaemon());
-  KRUX_TRY(gateway.Start());
+  KRUX_TRY(gateway.Start([&] { tell({SupervisorMessage::Type::kReady, 0}); }));
   KRUX_TRY(gateway.Listen(std::move(gateway_door), Door::kAgentDoor));
   KRUX_TRY(gateway.Listen(std::move(admin_door), Door::kAdminDoor));
-  tell({SupervisorMessage::Type::kReady, 0});
   return loop.Run();
 }
 

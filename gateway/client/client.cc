@@ -1,5 +1,9 @@
 #include "gateway/client/client.h"
 
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/file.h>
+
 #include <cerrno>
 
 #include "sandbox/result.h"
@@ -9,6 +13,8 @@ namespace {
 
 // A call is bounded by the gateway's own deadlines; this one only ends the wait for a stopped gateway.
 constexpr int kCallTimeoutMs = 15 * 60 * 1000;
+constexpr int kStopTimeoutMs = 20'000;
+constexpr int kPollMs = 10;
 constexpr uint64_t kMaxResultBytes = sandbox::kResultDataOffset + (64ull << 20);
 
 Error Unreachable(std::string message, int sys_errno = 0) {
@@ -45,22 +51,24 @@ Result<std::string> ResultBytes::ReadAll() const {
 }
 
 Result<Client> Client::Connect(const GatewayPaths& paths, int timeout_ms) {
-  return ConnectTo(paths.gateway_socket, paths.owner, timeout_ms);
+  return ConnectTo(paths, paths.gateway_socket, timeout_ms);
 }
 
 Result<Client> Client::ConnectAdmin(const GatewayPaths& paths, int timeout_ms) {
-  return ConnectTo(paths.admin_socket, paths.owner, timeout_ms);
+  return ConnectTo(paths, paths.admin_socket, timeout_ms);
 }
 
-Result<Client> Client::ConnectTo(const std::string& socket, uid_t owner, int timeout_ms) {
+Result<Client> Client::ConnectTo(const GatewayPaths& paths, const std::string& socket, int timeout_ms) {
   Channel channel = KRUX_TRY(Channel::Connect(socket));
   // SO_PEERCRED of a connected socket is who called listen(2): nobody else may play the gateway.
   const PeerCredentials server = KRUX_TRY(channel.Peer());
-  if (server.uid != owner) {
+  if (server.uid != paths.owner) {
     return std::unexpected(Unreachable("`" + socket + "` is served by uid " + std::to_string(server.uid) +
-                                       ", not by uid " + std::to_string(owner) + "; do not use it"));
+                                       ", not by uid " + std::to_string(paths.owner) + "; do not use it"));
   }
-  return Adopt(std::move(channel), timeout_ms);
+  Client client = KRUX_TRY(Adopt(std::move(channel), timeout_ms));
+  if (!paths.service) client.lock_ = paths.runtime_dir + "/gateway.lock";
+  return client;
 }
 
 Result<Client> Client::Adopt(Channel channel, int timeout_ms) {
@@ -159,11 +167,13 @@ Result<uint64_t> Client::Checkpoint() {
 Result<void> Client::Stop() {
   const auto [value, packet] = KRUX_TRY(Ask(Encode(StopRequest{}), {}, "stopping", 0, timeout_ms_));
   KRUX_TRY(DecodeStopReply(value));
-  // The connection ends when the gateway has closed its log.
-  auto end = channel_.ReceiveWithin(timeout_ms_, 0);
+  // kruxd closes the connection when it ends, the supervisor lets go of its lock after all the others.
+  auto end = channel_.ReceiveWithin(kStopTimeoutMs, 0);
   if (end && !end->eof) return Fail(ExitCode::kBadData, "gateway", "the gateway goes on talking after `stopping`");
-  if (!end && end.error().code == ExitCode::kTimeout) {
-    return std::unexpected(Unreachable("the gateway said it stops, but has not within its time"));
+  const UniqueFd lock(lock_.empty() ? -1 : open(lock_.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
+  for (int waited = 0; lock.valid() && flock(lock.get(), LOCK_SH | LOCK_NB) != 0; waited += kPollMs) {
+    if (waited > kStopTimeoutMs) return std::unexpected(Unreachable("the gateway said it stops, but it still runs"));
+    poll(nullptr, 0, kPollMs);
   }
   return {};
 }

@@ -63,14 +63,14 @@ class Client {
   Result<StatusReply> Status();
   // Asks for a signed checkpoint over everything that is durable now; returns the number of records.
   Result<uint64_t> Checkpoint();
-  // Admin only: the gateway ends its calls, closes the log and exits. Returns when it has let go of
-  // the connection.
+  // Admin only: the gateway ends its calls, signs and closes the log and exits. Returns when its
+  // supervisor has let go of the runtime folder (up to 20 s).
   Result<void> Stop();
 
   Channel& channel() { return channel_; }
 
  private:
-  static Result<Client> ConnectTo(const std::string& socket, uid_t owner, int timeout_ms);
+  static Result<Client> ConnectTo(const GatewayPaths& paths, const std::string& socket, int timeout_ms);
   // Sends one request and receives its reply, at most `max_fds` descriptors with it.
   Result<std::pair<cbor::Value, Packet>> Ask(std::span<const uint8_t> request, std::span<const int> fds,
                                              std::string_view expected, size_t max_fds, int timeout_ms);
@@ -79,6 +79,7 @@ class Client {
   cbor::Bytes session_;
   uint64_t next_id_ = 1;
   int timeout_ms_ = 10'000;
+  std::string lock_;      // of the supervisor, held as long as it lives
 };
 
 }  // namespace krux::gateway

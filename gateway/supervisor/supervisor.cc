@@ -1,0 +1,206 @@
+#include "gateway/supervisor/supervisor.h"
+
+#include <fcntl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <csignal>
+#include <memory>
+#include <optional>
+#include <utility>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "gateway/supervisor/generation.h"
+#include "gateway/supervisor/ground.h"
+
+namespace krux::gateway {
+namespace {
+
+constexpr rlim_t kWantedFiles = 8192;
+constexpr uint64_t kFirstBackoffUs = 100'000;
+constexpr uint64_t kLastBackoffUs = 5'000'000;
+constexpr uint64_t kHealthyNs = 10'000'000'000;  // a generation that lived this long resets the back-off
+constexpr int kGiveUpAfter = 8;                  // generations in a row that did not
+
+constexpr const char* kProgram = "krux-supervisor";
+
+// "ok <pid>\n" or "error <code> <message>\n" to whoever started us, once.
+class ReadyPipe {
+ public:
+  explicit ReadyPipe(int fd) : fd_(fd) {
+    if (fd >= 0) fcntl(fd, F_SETFD, FD_CLOEXEC);
+  }
+  void Say(std::string line) {
+    if (!fd_.valid()) return;
+    std::replace(line.begin(), line.end(), '\n', ' ');
+    line += '\n';
+    [[maybe_unused]] const ssize_t written = write(fd_.get(), line.data(), line.size());
+    fd_.reset();
+  }
+  void Fail(const Error& error) { Say("error " + std::to_string(ToInt(error.code)) + " " + error.message); }
+
+ private:
+  UniqueFd fd_;
+};
+
+class Supervisor {
+ public:
+  Supervisor(EventLoop& loop, const GatewayOptions& options, Ground& ground, ReadyPipe& ready)
+      : loop_(loop), options_(options), ground_(ground), ready_(ready) {}
+
+  Result<void> Run() {
+    const EventSource term = KRUX_TRY(loop_.AddSignal(SIGTERM, [this] { Finish(); }));
+    const EventSource interrupt = KRUX_TRY(loop_.AddSignal(SIGINT, [this] { Finish(); }));
+    StartGeneration();
+    KRUX_TRY(loop_.Run());
+    generation_.reset();
+    if (failure_.has_value()) return std::unexpected(*failure_);
+    return {};
+  }
+
+ private:
+  void StartGeneration() {
+    started_ns_ = SystemClock().MonotonicNs();
+    generation_ = std::make_unique<Generation>(
+        loop_, ground_,
+        Generation::Callbacks{.on_ready = [this] { OnReady(); },
+                              .on_clients = [this](uint64_t count) { OnClients(count); },
+                              .on_stop = [this] { Finish(); },
+                              .on_death = [this](Generation::Role role, int status) { OnDeath(role, status); },
+                              .on_ended = [this] { OnEnded(); }});
+    if (auto started = generation_->Start(); !started) {
+      failure_ = started.error();
+      Log(LogLevel::kError, kProgram, started.error().message);
+      finishing_ = true;
+      generation_->End(false);
+    }
+  }
+
+  void OnReady() {
+    if (auto published = PublishKey(ground_); !published) {
+      failure_ = published.error();
+      Log(LogLevel::kError, kProgram, published.error().message);
+      Finish();
+      return;
+    }
+    if (!served_) ready_.Say("ok " + std::to_string(getpid()));
+    served_ = true;
+    OnClients(0);
+  }
+
+  void OnClients(uint64_t count) {
+    if (count > 0 || options_.keep) {
+      idle_.Reset();
+      return;
+    }
+    auto timer = loop_.AddTimer(options_.idle_seconds * 1'000'000, [this] {
+      Log(LogLevel::kInfo, kProgram, "nobody is connected any more");
+      Finish();
+    });
+    if (timer) idle_ = std::move(*timer);
+  }
+
+  void OnDeath(Generation::Role role, int status) {
+    const std::string name = Generation::kNames[role];
+    Log(LogLevel::kError, kProgram, name + " ended with status " + std::to_string(status));
+    if (finishing_) return;
+    if (served_ && !options_.restart) return;
+    if (!served_) {
+      // Never served: a restart would only hide why. Whoever started us gets to know.
+      const ExitCode code = role == Generation::kAuditd ? ExitCode::kAudit : status == ToInt(ExitCode::kConfig) ? ExitCode::kConfig : ExitCode::kSandbox;
+      failure_ = Error{code, 0, name,
+                       name + " ended with status " + std::to_string(status) + " at start; see `" + options_.paths.gateway_log + "`"};
+      finishing_ = true;
+    }
+    idle_.Reset();
+    generation_->End(false);
+  }
+
+  void OnEnded() {
+    ground_.cgroup.RemoveLeaves();
+    if (finishing_) {
+      loop_.Exit(0);
+      return;
+    }
+    const bool healthy = SystemClock().MonotonicNs() - started_ns_ > kHealthyNs;
+    short_lives_ = healthy ? 0 : short_lives_ + 1;
+    if (short_lives_ >= kGiveUpAfter) {
+      failure_ = Error{ExitCode::kInternal, 0, "supervisor", "the daemons end again and again; see `" + options_.paths.gateway_log + "`"};
+      Log(LogLevel::kError, kProgram, failure_->message);
+      loop_.Exit(0);
+      return;
+    }
+    const uint64_t delay = healthy ? kFirstBackoffUs : std::min(kFirstBackoffUs << (short_lives_ - 1), kLastBackoffUs);
+    auto timer = loop_.AddTimer(delay, [this] {
+      backoff_.Reset();
+      StartGeneration();
+    });
+    if (timer) backoff_ = std::move(*timer);
+  }
+
+  // The clean end: operator, signal or nobody left.
+  void Finish() {
+    if (finishing_) return;
+    finishing_ = true;
+    idle_.Reset();
+    if (backoff_.active()) {
+      loop_.Exit(0);
+      return;
+    }
+    generation_->End(true);
+  }
+
+  EventLoop& loop_;
+  const GatewayOptions& options_;
+  Ground& ground_;
+  ReadyPipe& ready_;
+  std::unique_ptr<Generation> generation_;
+  EventSource idle_;
+  EventSource backoff_;
+  std::optional<Error> failure_;
+  uint64_t started_ns_ = 0;
+  int short_lives_ = 0;
+  bool served_ = false;
+  bool finishing_ = false;
+};
+
+// kruxd serves many connections; the limit is inherited. No daemon ever dumps core: it would hold
+// other people's arguments.
+void SetLimits() {
+  rlimit files{};
+  if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < kWantedFiles) {
+    files.rlim_cur = std::min(files.rlim_max, kWantedFiles);
+    setrlimit(RLIMIT_NOFILE, &files);
+  }
+  const rlimit none{0, 0};
+  setrlimit(RLIMIT_CORE, &none);
+}
+
+Result<void> Supervise(const GatewayOptions& options, ReadyPipe& ready) {
+  signal(SIGPIPE, SIG_IGN);
+  umask(077);
+  SetLimits();
+  const Locks locks = KRUX_TRY(TakeLocks(options.paths));
+  Ground ground = KRUX_TRY(PrepareGround(options));
+  EventLoop loop = KRUX_TRY(EventLoop::Create());
+  Result<void> result = Supervisor(loop, options, ground, ready).Run();
+  // The sockets go before the locks: whoever takes the locks next makes its own.
+  unlink(options.paths.gateway_socket.c_str());
+  unlink(options.paths.admin_socket.c_str());
+  return result;
+}
+
+}  // namespace
+
+Result<void> RunGateway(const GatewayOptions& options) {
+  ReadyPipe ready(options.ready_fd);
+  Result<void> result = Supervise(options, ready);
+  if (!result) ready.Fail(result.error());
+  return result;
+}
+
+}  // namespace krux::gateway
