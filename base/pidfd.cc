@@ -1,6 +1,7 @@
 #include "base/pidfd.h"
 
 #include <fcntl.h>
+#include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -43,7 +44,27 @@ Result<ExitReport> Pidfd::Wait() const {
                     static_cast<uint64_t>(usage.ru_maxrss)};
 }
 
+namespace {
+
+// include/uapi/linux/pidfd.h since Linux 6.13; the first 64 bytes never change.
+struct PidfdInfo {
+  uint64_t mask, cgroup_id;
+  uint32_t pid, tgid, ppid, ruid, rgid, euid, egid, suid, sgid, fsuid, fsgid;
+  int32_t exit_code;
+};
+static_assert(sizeof(PidfdInfo) == 64);
+constexpr unsigned long kPidfdGetInfo = _IOWR(0xFF, 11, PidfdInfo);
+
+}  // namespace
+
 Result<pid_t> Pidfd::Pid() const {
+  PidfdInfo info{};
+  info.mask = 1;  // PIDFD_INFO_PID
+  if (ioctl(fd_.get(), kPidfdGetInfo, &info) == 0) return static_cast<pid_t>(info.pid);
+  return PidFromFdinfo();
+}
+
+Result<pid_t> Pidfd::PidFromFdinfo() const {
   char path[64];
   std::snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd_.get());
   UniqueFd info(open(path, O_RDONLY | O_CLOEXEC));

@@ -30,7 +30,8 @@ class Pidfd {
 
   Result<void> Kill(int signal) const;  // a process that is already gone is not an error
   Result<ExitReport> Wait() const;      // blocks; the process must be our child
-  // The pid as /proc/self/fdinfo shows it: in the reader's pid namespace; 0 if it is not visible there.
+  // In the reader's pid namespace; 0 if the process is not visible there. PIDFD_GET_INFO, and before
+  // Linux 6.13 /proc/self/fdinfo (pidfd_open(2)).
   Result<pid_t> Pid() const;
 
   int fd() const { return fd_.get(); }
@@ -38,6 +39,7 @@ class Pidfd {
   UniqueFd TakeFd() { return std::move(fd_); }
 
  private:
+  Result<pid_t> PidFromFdinfo() const;
   UniqueFd fd_;
 };
 
