@@ -169,9 +169,9 @@ void Log::Try(std::span<const Draft> drafts, Job* job) {
     if (!added && added.error().code == ExitCode::kBusy) {
       if (!Settle(&batch, job)) return;
       batch = Begin();
-      // A segment that is mostly free and still has no room is full of promises to open calls: a new
-      // one would be just as full.
-      if (segment_->size() >= segment_->limit() / 2) {
+      // A segment that holds next to nothing and still has no room is full of promises to open calls:
+      // a new one would be just as full.
+      if (segment_->size() >= kCredit) {
         added = StartSegment({});
         batch = Begin();
       }
