@@ -64,6 +64,12 @@ Result<Grant> GrantFrom(const cbor::Value& value) {
 }  // namespace
 
 Result<cbor::Bytes> EncodeRequest(const Request& request) {
+  for (const policy::Clause& clause : request.read_scope.clauses) {
+    for (const policy::Pattern& pattern : clause.allow) {
+      // Its parts are relative to a WORK that nobody named; on the wire they would look absolute.
+      if (pattern.in_work) return Fail(ExitCode::kInternal, "plan", "a pattern of the request has no WORK yet");
+    }
+  }
   cbor::Array grants, scope;
   for (const Grant& grant : request.grants) grants.push_back(GrantValue(grant));
   for (const policy::Clause& clause : request.read_scope.clauses) scope.push_back(ClauseValue(clause));

@@ -32,7 +32,8 @@ struct Request {
   policy::Scope read_scope;    // bound to WORK; matched again on the resolved path
 };
 
-// Code kBadData when the request is larger than kMaxRequestBytes.
+// Code kBadData when the request is larger than kMaxRequestBytes; the read scope is bound to its WORK
+// (policy::ForWork), else kInternal.
 Result<cbor::Bytes> EncodeRequest(const Request& request);
 Result<Request> DecodeRequest(std::span<const uint8_t> bytes);
 
