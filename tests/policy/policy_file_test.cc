@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <fstream>
+#include <sstream>
 
 namespace krux::policy {
 namespace {
@@ -173,6 +175,21 @@ TEST(PolicyFileTest, LocalDevIsWhatItSays) {
   EXPECT_FALSE(CheckPath(policy.write_paths, "/tmp/a").inside);
   EXPECT_TRUE(CheckArgv(policy.exec, std::vector<std::string>{"anything", "at", "all"}).inside);
   EXPECT_NE(std::ranges::find(policy.program_trees, "/usr"), policy.program_trees.end());
+}
+
+TEST(PolicyFileTest, TheExampleOfTheManualIsAPolicy) {
+  std::ifstream file(KRUX_SOURCE_DIR "/docs/POLICY.md");
+  std::stringstream all;
+  all << file.rdbuf();
+  const std::string page = all.str();
+  const size_t begin = page.find("```toml\n") + 8;
+  const Result<Policy> policy = ParsePolicy(page.substr(begin, page.find("```", begin) - begin), "docs/POLICY.md");
+  ASSERT_TRUE(policy) << policy.error().message;
+  const Policy bound = ForWork(*policy, "/w");
+  EXPECT_EQ(bound.name, "test_runner");
+  EXPECT_TRUE(CheckArgv(bound.exec, std::vector<std::string>{"pytest", "-x"}).inside);
+  EXPECT_FALSE(CheckArgv(bound.exec, std::vector<std::string>{"rm"}).inside);
+  EXPECT_FALSE(CheckPath(bound.write_paths, "/w/src").inside);
 }
 
 TEST(PolicyFileTest, EveryShippedProfileParsesUnderItsName) {
