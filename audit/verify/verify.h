@@ -28,9 +28,9 @@ struct Fault {
 };
 
 struct Options {
-  std::string public_key;     // path of a PEM file
-  std::string expected_head;  // hex; the log must contain the record with this leaf hash
-  bool live = false;          // the log is being written: wait up to a second for the next checkpoint
+  std::string public_key = {};     // path of a PEM file
+  std::string expected_head = {};  // hex; the log must contain the record with this leaf hash
+  bool live = false;  // the log is being written: wait up to a second for the next checkpoint
 };
 
 struct Report {

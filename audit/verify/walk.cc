@@ -107,10 +107,13 @@ size_t Walk::TakeGood(const Frame& frame, Place place) {
     SetLeaf(LeafHash(frame.record), false, place);
     return frame.size;
   }
+  if (facts.seq > next_) {
+    Add(place, next_, kTampered, Range(next_, facts.seq) + " missing: " + Record(facts.seq) + " follows");
+  } else if (facts.seq < next_) {
+    Add(place, facts.seq, kTampered,
+        Record(facts.seq) + " stands again where " + Record(next_) + " belongs: one of the two is forged");
+  }
   if (facts.seq != next_) {
-    Add(place, next_, kTampered,
-        facts.seq > next_ ? Range(next_, facts.seq) + " missing: " + Record(facts.seq) + " follows"
-                          : Record(facts.seq) + " stands again where " + Record(next_) + " belongs");
     next_ = facts.seq;
     leaf_.reset();
   }

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <linux/fs.h>
 #include <sys/ioctl.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstdlib>
@@ -29,8 +30,9 @@ void MakeRemovable(const std::string& path) {
 
 }  // namespace
 
-TestFolder::TestFolder() {
+TestFolder::TestFolder(Place place) {
   const char* base = std::getenv("TMPDIR");
+  if (place == kMemory && access("/dev/shm", W_OK) == 0) base = "/dev/shm";
   std::string pattern = std::string(base != nullptr ? base : "/tmp") + "/krux-audit-test-XXXXXX";
   path_ = mkdtemp(pattern.data());
 }
