@@ -38,8 +38,9 @@ TEST_P(ReceiptTest, AMissingLayerKillsTheCall) {
   const auto* failed = std::get_if<Failed>(&*event);
   ASSERT_NE(failed, nullptr) << GetParam().what << " was left out and the call was not killed";
   EXPECT_EQ(failed->error.code, ExitCode::kSandbox);
-  if (GetParam().layer[0] != '\0')
+  if (GetParam().layer[0] != '\0') {
     EXPECT_EQ(failed->layer, GetParam().layer) << failed->error.message;
+  }
   RecordProperty("message", failed->error.message);
 }
 
