@@ -40,7 +40,7 @@ struct Work {
 class Mountd {
  public:
   explicit Mountd(const MountdOptions& options)
-      : options_(options), channel_(UniqueFd(options.channel_fd)), rootless_(geteuid() != 0) {}
+      : options_(options), channel_(UniqueFd(options.channel_fd)), rootless_(geteuid() != 0), own_uid_(geteuid()), own_gid_(getegid()) {}
 
   int Run() {
     // Opened before a rootless mountd moves into its own copy of the tree: it goes on showing the
@@ -125,7 +125,11 @@ class Mountd {
     }
     KRUX_TRY(client.SetNonBlocking(true));
     // unix(7): for a socketpair SO_PEERCRED is who made it. No field from kruxd says who the caller is.
-    const PeerCredentials peer = KRUX_TRY(client.Peer());
+    PeerCredentials peer = KRUX_TRY(client.Peer());
+    // Rootless we live in a user namespace that maps the one caller to 0, and the kernel answers in its
+    // terms (user_namespaces(7)); everybody else reads 65534 and stays nobody.
+    if (rootless_ && peer.uid == 0) peer.uid = own_uid_;
+    if (rootless_ && peer.gid == 0) peer.gid = own_gid_;
     Packet queued = KRUX_TRY(client.Receive(1));
     if (queued.fds.size() != 1) return Fail(ExitCode::kBadData, "work", "the client queued no directory");
     CheckedWork checked = KRUX_TRY(CheckWork(queued.fds[0].get(), host_mountinfo_.get(), options_.protected_dirs));
@@ -210,6 +214,8 @@ class Mountd {
   const MountdOptions& options_;
   Channel channel_;
   bool rootless_;
+  uid_t own_uid_;  // before a rootless mountd moves into the namespace
+  gid_t own_gid_;
   UniqueFd host_mountinfo_;
   std::map<uint64_t, Work> works_;
   uint64_t last_id_ = 0;

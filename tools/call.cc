@@ -1,7 +1,9 @@
 // krux call: one call through the gateway, its answer on stdout, everything else on stderr.
+#include <fmt/core.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdlib>
 
 #include "base/terminal.h"
 #include "gateway/client/ensure.h"
@@ -97,7 +99,11 @@ void PrintData(const Output& out, const cbor::Value& data) {
       }
     }
   } else {
-    for (const auto& [key, value] : *map) rows.push_back({CellOf(key), CellOf(value)});
+    for (const auto& [key, value] : *map) {
+      // A file mode is read in octal everywhere else too.
+      const bool mode = key == cbor::Value("mode") && value.uint() != nullptr;
+      rows.push_back({CellOf(key), mode ? fmt::format("{:04o}", *value.uint()) : CellOf(value)});
+    }
   }
   out.Table(rows);
 }

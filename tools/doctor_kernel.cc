@@ -123,16 +123,6 @@ bool HeldByV1(const std::string& controller) {
   return false;
 }
 
-// The place below which leaves would be made: as root the top, else the caller's own cgroup.
-std::string DelegatedAt(const std::string& mount) {
-  if (geteuid() == 0) return mount;
-  std::ifstream self("/proc/self/cgroup");
-  for (std::string line; std::getline(self, line);) {
-    if (line.starts_with("0::")) return mount + line.substr(3);
-  }
-  return mount;
-}
-
 std::string Join(const std::vector<std::string>& words) {
   std::string text;
   for (const std::string& word : words) text += (text.empty() ? "" : ", ") + word;
@@ -193,8 +183,7 @@ LayerCheck CheckCgroup() {
     return Make(Layer::kCgroup, false, "no cgroup v2 hierarchy is mounted",
                 "mount -t cgroup2 none /sys/fs/cgroup, or boot with systemd.unified_cgroup_hierarchy=1");
   }
-  const std::string place = DelegatedAt(mount);
-  const std::string controllers = ReadLine(place + "/cgroup.controllers");
+  const std::string controllers = ReadLine(mount + "/cgroup.controllers");
   std::vector<std::string> missing;
   std::vector<std::string> held;
   for (const char* controller : sandbox::kControllers) {
@@ -208,11 +197,12 @@ LayerCheck CheckCgroup() {
     return Make(Layer::kCgroup, false, found,
                 !held.empty() ? "boot with `systemd.unified_cgroup_hierarchy=1 cgroup_no_v1=all` on the kernel "
                                 "command line (GRUB_CMDLINE_LINUX, update-grub, reboot)"
-                              : "systemd-run --user --scope -p Delegate=yes -- krux gateway run");
+                              : "boot a kernel with these controllers, or let the container have them");
   }
-  if (access(place.c_str(), W_OK) != 0) {
-    return Make(Layer::kCgroup, false, place + " does not belong to you",
-                "systemd-run --user --scope -p Delegate=yes -- krux gateway run");
+  // Only root's gateway makes leaves: gateway/supervisor/delegated_cgroup.h.
+  if (geteuid() != 0) return Make(Layer::kCgroup, false, "only root's gateway makes cgroups", "run the gateway as root");
+  if (access(mount.c_str(), W_OK) != 0) {
+    return Make(Layer::kCgroup, false, mount + " is mounted read-only", "mount -o remount,rw " + mount);
   }
   return Make(Layer::kCgroup, true, "cgroup v2 at " + mount + " with memory, pids, cpu", "");
 }

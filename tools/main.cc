@@ -196,6 +196,11 @@ int Main(int argc, char** argv) {
   AddGateway(&app, &o);
   AddAudit(&app, &o);
   AddSimple(&app, &o);
+  const std::string first = own > 1 ? argv[1] : "-";
+  const auto named = app.get_subcommands([&](CLI::App* command) { return command->get_name() == first; });
+  if (named.empty() && !first.starts_with("-")) {
+    return ComplainUsage("`" + first + "` is no command; krux --help shows them");
+  }
   try {
     app.parse(own, argv);
   } catch (const CLI::CallForHelp& help) {

@@ -5,6 +5,7 @@
 
 #include "audit/verify/schema.h"
 #include "base/terminal.h"
+#include "sandbox/spec.h"
 
 namespace krux::tools {
 namespace {
@@ -14,7 +15,7 @@ using cbor::Map;
 using cbor::Value;
 
 // How the number under a key is to be read.
-enum class Meaning : uint8_t { kPlain, kDecision, kStatus, kOpened };
+enum class Meaning : uint8_t { kPlain, kDecision, kStatus, kLayers, kOpened };
 
 struct Name {
   uint64_t key;
@@ -29,8 +30,8 @@ constexpr Name kHead[] = {{0, "format"}, {1, "seq"}, {2, "prev"}, {3, "wall_ns"}
 constexpr Name kCall[] = {
     {0, "call_id"},      {1, "session"},         {2, "agent"},  {3, "capability"}, {4, "args", Meaning::kOpened},
     {5, "decision", Meaning::kDecision},         {6, "rules"},  {7, "policy"},     {8, "state_before"},
-    {9, "state_after"},  {10, "inputs"},         {11, "secrets"}, {12, "approval"}, {13, "layers_required"},
-    {14, "layers_degraded"}, {15, "spec"},       {16, "footprint"}, {17, "policy_epoch"}, {18, "peer"},
+    {9, "state_after"},  {10, "inputs"},         {11, "secrets"}, {12, "approval"}, {13, "layers_required", Meaning::kLayers},
+    {14, "layers_degraded", Meaning::kLayers}, {15, "spec"},       {16, "footprint"}, {17, "policy_epoch"}, {18, "peer"},
     {19, "budget_before"}, {20, "budget_after"}};
 constexpr Name kOutcome[] = {
     {0, "call_id"}, {1, "intent_seq"}, {2, "status", Meaning::kStatus}, {3, "exit_code"}, {4, "detail"},
@@ -72,6 +73,20 @@ Value Word(const Value& value, std::span<const char* const> words) {
   return words[*number];
 }
 
+// A mask of sandbox::Layer as names; bits of a later version stay numbers.
+Value Layers(const Value& value) {
+  const uint64_t* mask = value.uint();
+  if (mask == nullptr) return value;
+  cbor::Array names;
+#define X(enumerator, bit, name) \
+  if ((*mask >> bit & 1) != 0) names.emplace_back(name);
+  KRUX_LAYERS(X)
+#undef X
+  const uint64_t unknown = *mask & ~uint64_t{sandbox::kAllLayers};
+  if (unknown != 0) names.emplace_back(unknown);
+  return names;
+}
+
 // [salt, value] of the openings; null where the field was redacted.
 Value Opened(const Map* openings, uint64_t key) {
   const Value* opening = openings != nullptr ? openings->Find(key) : nullptr;
@@ -93,6 +108,7 @@ void NameFields(const Map& fields, std::span<const Name> names, const Map* openi
       case Meaning::kPlain: out->Set(found->name, value); break;
       case Meaning::kDecision: out->Set(found->name, Word(value, kDecisions)); break;
       case Meaning::kStatus: out->Set(found->name, Word(value, kStatuses)); break;
+      case Meaning::kLayers: out->Set(found->name, Layers(value)); break;
       case Meaning::kOpened: out->Set(found->name, Opened(openings, found->key)); break;
     }
   }

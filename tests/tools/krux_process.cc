@@ -168,7 +168,7 @@ PrivateGateway::~PrivateGateway() {
 }
 
 Ran PrivateGateway::Krux(std::vector<std::string> words, RunOptions options) const {
-  const std::string degraded = NeedsDegraded();
+  const std::string degraded = options.as_it_is ? "" : NeedsDegraded();
   if (!degraded.empty()) {
     if (!words.empty() && words[0] == "call") words.insert(words.begin() + 1, "--allow-degraded=" + degraded);
     if (words.size() > 1 && words[0] == "gateway" && words[1] == "start") {

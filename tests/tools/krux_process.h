@@ -26,6 +26,7 @@ struct RunOptions {
   std::vector<std::string> environment = {};// NAME=value, added to a small fixed one
   std::optional<uid_t> uid = {};              // runs as this user and group, without others
   int timeout_ms = 60'000;
+  bool as_it_is = false;                   // PrivateGateway adds no --allow-degraded
 };
 
 Ran RunProgram(const std::vector<std::string>& argv, const RunOptions& options = {});
