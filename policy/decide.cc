@@ -12,7 +12,16 @@ constexpr std::string_view kDimensionNames[] = {
 };
 static_assert(std::size(kDimensionNames) == kDimensions);
 
-std::string Quote(std::string_view text) { return "`" + std::string(text) + "`"; }
+// Long values (a path, a whole command) lose their middle: a message is read by people.
+std::string Quote(std::string_view text) {
+  constexpr size_t kMost = 400, kHead = 300, kTail = 80;
+  if (text.size() <= kMost) return "`" + std::string(text) + "`";
+  const auto continues = [&](size_t at) { return (static_cast<unsigned char>(text[at]) & 0xC0) == 0x80; };
+  size_t head = kHead, tail = text.size() - kTail;
+  while (head > 0 && continues(head)) --head;
+  while (tail < text.size() && continues(tail)) ++tail;
+  return "`" + std::string(text.substr(0, head)) + "…" + std::string(text.substr(tail)) + "`";
+}
 
 // What the level alone says. `always` still asks before something critical.
 Verdict OfLevel(Level level, Risk risk) {

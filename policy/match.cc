@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <ranges>
 
 #include "base/path.h"
 
@@ -92,17 +93,19 @@ bool Covers(const Pattern& pattern, std::span<const std::string_view> subject) {
   return !pattern.in_work && MatchParts(pattern.parts, subject);
 }
 
+// From the last clause to the first: a meet puts the policy behind its ceiling, and the rule that people
+// are told should be the one of the policy they named.
 Membership Check(const Scope& scope, std::span<const std::string_view> subject) {
   Membership result{!scope.clauses.empty(), ""};
-  for (const Clause& clause : scope.clauses) {
-    if (clause.any) {
-      if (result.rule.empty()) result.rule = clause.rule;
-      continue;
+  for (const Clause& clause : std::views::reverse(scope.clauses)) {
+    std::string_view rule = clause.rule;
+    if (!clause.any) {
+      const auto found = std::ranges::find_if(
+          clause.allow, [&](const Pattern& pattern) { return Covers(pattern, subject); });
+      if (found == clause.allow.end()) return {false, clause.rule};
+      rule = found->rule;
     }
-    const auto found = std::ranges::find_if(
-        clause.allow, [&](const Pattern& pattern) { return Covers(pattern, subject); });
-    if (found == clause.allow.end()) return {false, clause.rule};
-    result.rule = found->rule;
+    if (result.rule.empty()) result.rule = rule;
   }
   return result;
 }

@@ -8,15 +8,24 @@
 namespace krux::runtime {
 namespace {
 
-constexpr size_t kMaxMessage = 8 * 1024;
+// What kruxd takes, in bytes. A path may be four times as long, so the middle goes: the start says
+// which path, the end says what is wrong with it.
+constexpr size_t kMaxMessage = 1024;
+constexpr size_t kKept = 500;  // at each end
+
+std::string Shortened(const std::string& text) {
+  if (text.size() <= kMaxMessage) return text;
+  const auto continues = [&](size_t at) { return (static_cast<unsigned char>(text[at]) & 0xC0) == 0x80; };
+  size_t head = kKept, tail = text.size() - kKept;
+  while (continues(head)) --head;
+  while (tail < text.size() && continues(tail)) ++tail;
+  return text.substr(0, head) + "…" + text.substr(tail);
+}
 
 cbor::Bytes Encode(const Answer& answer) {
-  // A cut may fall into a character; SafeText makes text of the rest.
-  const std::string message =
-      answer.message.size() > kMaxMessage ? SafeText(answer.message.substr(0, kMaxMessage)) : answer.message;
   return cbor::Encode(cbor::Map{{"code", static_cast<unsigned>(ToInt(answer.code))},
                                 {"data", answer.data},
-                                {"message", message},
+                                {"message", Shortened(answer.message)},
                                 {"truncated", answer.truncated}});
 }
 

@@ -125,6 +125,17 @@ TEST(DecideTest, OnlyAnAllowedCallChangesTheState) {
   EXPECT_EQ(Decide(state, ReadCall(), ReadFootprint(), 0).next.calls, UINT64_MAX);
 }
 
+TEST(DecideTest, AMessageStaysReadable) {
+  for (const char* character : {"a", "é", "😀", "\xbf"}) {
+    Call call = ReadCall(Risk::kLow, false);
+    call.scopes[0].value = "/";
+    while (call.scopes[0].value.size() < 32'000) call.scopes[0].value += character;
+    const Decision decision = Decide(StateWith(Level::kAlways), call, ReadFootprint(), 0);
+    EXPECT_LT(decision.reasons.at(0).message.size(), 600u);
+    EXPECT_NE(decision.reasons[0].message.find("is outside `paths.read`"), std::string::npos);
+  }
+}
+
 TEST(DecideTest, NonsenseIsDenied) {
   Call call = ReadCall();
   call.dimension = static_cast<Dimension>(200);

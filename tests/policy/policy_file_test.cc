@@ -151,6 +151,17 @@ TEST(PolicyFileTest, MeetIsNeverMoreThanEither) {
   EXPECT_EQ(Meet(a, a).text, a.text);
 }
 
+TEST(PolicyFileTest, ADenialUnderACeilingNamesThePolicyNotTheCeiling) {
+  const Policy met = ForWork(Meet(*FindProfile("local_dev"), *FindProfile("read_only")), "/w");
+  const Membership out = CheckPath(met.read_paths, "/etc/shadow");
+  EXPECT_FALSE(out.inside);
+  EXPECT_EQ(out.rule, "read_only:11 paths.read");
+  EXPECT_EQ(CheckPath(met.read_paths, "/w/a").rule, "read_only:11 paths.read");
+  EXPECT_EQ(met.authority.level_rules[0], "read_only:6 levels.read_files");
+  const Policy reversed = Meet(*FindProfile("read_only"), *FindProfile("local_dev"));
+  EXPECT_EQ(reversed.authority.levels[3], Level::kNever) << "a ceiling holds whichever side it stands on";
+}
+
 TEST(PolicyFileTest, ReadOnlyIsWhatItSays) {
   const Policy policy = ForWork(*FindProfile("read_only"), "/w");
   for (int i = 0; i < kDimensions; ++i) {

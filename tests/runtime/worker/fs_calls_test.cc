@@ -128,6 +128,16 @@ TEST(FsReadTest, MissingAndUngranted) {
   EXPECT_EQ(ServeCall(write_only).code, ExitCode::kNotFound);
 }
 
+TEST(FsReadTest, AMessageAboutALongPathStaysShort) {
+  TempTree tree;
+  std::string path = tree.path();
+  while (path.size() < 3800) path += "/é" + std::string(200, 'n');
+  const Served served = ServeCall(FsCall("fs.read", tree.path(), path));
+  EXPECT_EQ(served.code, ExitCode::kNotFound);
+  EXPECT_LE(served.message.size(), 1024u);
+  EXPECT_TRUE(served.message.ends_with("does not exist")) << served.message;
+}
+
 TEST(FsReadTest, TheScopeIsMatchedOnTheResolvedPath) {
   TempTree tree;
   tree.Write("public/a", "open");
