@@ -5,12 +5,14 @@
 #include <sys/wait.h>
 
 #include <cstdlib>
+#include <random>
 #include <memory>
 
 #include "audit/crc32c.h"
 #include "audit/frame.h"
 #include "audit/verify/crypto.h"
 #include "audit/verify/frame.h"
+#include "base/cbor.h"
 #include "tests/audit/log_fixture.h"
 
 namespace krux::audit {
@@ -124,6 +126,24 @@ TEST(Format, BothFrameReadersAgree) {
     bytes[at] ^= static_cast<uint8_t>(1 << (at % 8));
     ASSERT_TRUE(agree(bytes)) << at;
     ASSERT_TRUE(agree({good.begin() + static_cast<long>(at), good.end()})) << at;
+  }
+}
+
+// The two CBOR judges were written apart as well.
+TEST(Format, BothCborJudgesAgree) {
+  std::mt19937 random(5);
+  const std::vector<cbor::Bytes> seeds = {
+      cbor::Encode(IntentDraft(1).body), cbor::Encode(OutcomeDraft(1, 1).body), cbor::Encode(IntentDraft(1).openings),
+      cbor::Encode(cbor::Array{-1, "\u00e9\u6c34", nullptr, true, cbor::Map{{1u, cbor::Bytes(30)}}})};
+  for (int i = 0; i < 100'000; ++i) {
+    cbor::Bytes bytes = seeds[random() % seeds.size()];
+    for (auto n = 1 + random() % 3; n > 0; --n) bytes[random() % bytes.size()] = static_cast<uint8_t>(random());
+    const bool ours = krux_cbor_validate(bytes.data(), bytes.size(), verify::kMaxDepth) == KRUX_CBOR_OK;
+    ASSERT_EQ(ours, verify::StrictFault(bytes) == nullptr) << verify::Hex(bytes);
+  }
+  for (uint32_t n = 0; n < 1u << 24; n += 3) {
+    const uint8_t bytes[] = {static_cast<uint8_t>(n), static_cast<uint8_t>(n >> 8), static_cast<uint8_t>(n >> 16)};
+    ASSERT_EQ(krux_cbor_validate(bytes, 3, 16) == KRUX_CBOR_OK, verify::StrictFault(bytes) == nullptr) << n;
   }
 }
 
