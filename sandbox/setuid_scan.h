@@ -12,8 +12,8 @@ inline constexpr uint64_t kMaxScannedEntries = 2'000'000;
 
 // Walks `path` without following links. kDenied names the first setuid or setgid regular file; more
 // than kMaxScannedEntries entries or an unreadable directory is an error as well: what was not looked
-// at is not vouched for. (Directories that the worker itself cannot enter are skipped: it cannot
-// reach what is below them either.)
+// at is not vouched for. Only directories that the worker itself cannot enter are skipped: it cannot
+// reach what is below them either.
 Result<void> RefuseSetuidFiles(const std::string& path);
 
 }  // namespace krux::sandbox

@@ -163,6 +163,23 @@ TEST_P(SetuidInGrantTest, ADirectoryOfTheCallersThatCannotBeSearchedIsRefused) {
   Refuses(work, "hidden");
 }
 
+// Deeper than one path can say, and still within a program's reach: step by step.
+TEST_P(SetuidInGrantTest, AFileDeeperThanAnyPathIsNotMissed) {
+  const ScratchDir work(caller_);
+  const std::string name(200, 'd');
+  UniqueFd at(open(work.path().c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  for (int i = 0; i < 25; ++i) {
+    ASSERT_EQ(mkdirat(at.get(), name.c_str(), 0755), 0);
+    ASSERT_EQ(fchownat(at.get(), name.c_str(), caller_, caller_, 0), 0);
+    at = UniqueFd(openat(at.get(), name.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+    ASSERT_TRUE(at.valid());
+  }
+  const UniqueFd tool(openat(at.get(), "tool", O_CREAT | O_WRONLY | O_CLOEXEC, 0755));
+  ASSERT_EQ(fchown(tool.get(), caller_, caller_), 0);
+  ASSERT_EQ(fchmod(tool.get(), 04755), 0);
+  Refuses(work, "dddd");
+}
+
 INSTANTIATE_TEST_SUITE_P(Modes, SetuidInGrantTest, testing::Bool(),
                          [](const auto& row) { return row.param ? "Rootless" : "Root"; });
 
