@@ -40,6 +40,8 @@ uint64_t NowMs() { return SystemClock().MonotonicNs() / 1'000'000; }
 
 // The lock that lets one of several racing callers start the gateway while the others wait.
 Result<UniqueFd> LockStart(const GatewayPaths& paths, uint64_t deadline_ms) {
+  // The state folder first: the runtime folder may lie in it, and parents are made open to all.
+  const UniqueFd state = KRUX_TRY(MakePrivateDir(paths.state_dir));
   const UniqueFd dir = KRUX_TRY(MakePrivateDir(paths.runtime_dir));
   UniqueFd lock(openat(dir.get(), "start.lock", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600));
   if (!lock.valid()) return SysError(ExitCode::kConfig, "open `" + paths.runtime_dir + "/start.lock`", errno);
