@@ -87,6 +87,15 @@ TEST_P(SpawndTest, ReadsAFileThroughEveryRing) {
   EXPECT_EQ(receipt["idmap"].value, cbor::Value(GetParam().rootless ? "child" : "swap"));
 }
 
+TEST_P(SpawndTest, TheCallerIsWhoMadeTheSocketpair) {
+  const ScratchDir work(Owner());
+  const Result<WorkOpened> opened = harness_->OpenWork(work.path());
+  ASSERT_TRUE(opened) << opened.error().message;
+  EXPECT_EQ(opened->uid, Owner());
+  EXPECT_EQ(opened->gid, Owner());
+  EXPECT_EQ(opened->path, work.path());
+}
+
 TEST_P(SpawndTest, WhatIsNotGrantedDoesNotExist) {
   const ScratchDir work(Owner());
   work.Write("a", "a");
