@@ -211,7 +211,7 @@ Result<void> Pipeline::Plan(CallFlow& flow) {
 // 4. The kernel decides; an allowed call moves the session before anything of it happens.
 void Pipeline::Decide(CallFlow& flow) {
   flow.before = flow.session->state;
-  flow.decision = policy::Decide(flow.before, flow.plan.call, flow.plan.footprint, flow.now_ms);
+  flow.decision = limits_.decide(flow.before, flow.plan.call, flow.plan.footprint, flow.now_ms);
   if (Allowed(flow)) flow.session->state = flow.decision.next;
 }
 

@@ -100,6 +100,7 @@ class Pipeline {
     sandbox::Limits sandbox;
     sandbox::LayerMask degraded = 0;
     uint64_t policy_epoch = 1;
+    decltype(&policy::Decide) decide = &policy::Decide;  // tests put a kernel here that asks
   };
   // Called once per call, with a descriptor when reply.bytes > 0.
   using Answer = std::function<void(uint64_t connection, const CallReply& reply, UniqueFd result)>;

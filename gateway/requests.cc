@@ -30,6 +30,12 @@ CallRequest Remains(const cbor::Value& value) {
   return call;
 }
 
+// Silence is no verdict: the record may still become durable, and until then every intent behind it
+// is silent as well.
+bool NeverDurable(const Appended& appended) {
+  return appended.what != Appended::What::kSilent && !appended.error.empty();
+}
+
 }  // namespace
 
 void Gateway::OnHello(Connection& connection, const cbor::Value& value, Packet&) {
@@ -170,7 +176,7 @@ Result<std::shared_ptr<Session>> Gateway::OpenSession(const sandbox::WorkOpened&
 void Gateway::RecordPolicy(const Session& session) {
   if (!stored_policies_.insert(session.policy_hash).second) return;
   const auto check = [this, hash = session.policy_hash](const Appended& appended) {
-    if (appended.what == Appended::What::kFailed || !appended.error.empty()) stored_policies_.erase(hash);
+    if (NeverDurable(appended)) stored_policies_.erase(hash);
   };
   const std::string& text = session.policy.text;
   audit_.StorePolicy(std::span(reinterpret_cast<const uint8_t*>(text.data()), text.size()), check);
@@ -183,7 +189,7 @@ void Gateway::RecordOpening(const std::shared_ptr<Session>& session, const sandb
                           {"device", opened.device},            {"inode", opened.inode},
                           {"generation", session->generation}};
   audit_.Append(audit::SessionDraft(session->id, "opened", details), [this, session](const Appended& appended) {
-    if (appended.what == Appended::What::kFailed || !appended.error.empty()) {
+    if (NeverDurable(appended)) {
       Log(LogLevel::kError, "kruxd", "the opening of a session could not be recorded: " + appended.error);
       session->unrecorded = true;
       sessions_.Remove(*session);

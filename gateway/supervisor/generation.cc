@@ -184,11 +184,9 @@ void Generation::End(bool in_order) {
   if (timer) escalation_ = std::move(*timer);
 }
 
+// The lifeline and not a signal: krux-spawnd ends its workers and waits for them, krux-auditd signs.
 void Generation::EndOthers() {
   others_told_ = true;
-  for (const Slot& slot : slots_) {
-    if (slot.running) (void)slot.daemon.pidfd.Kill(SIGTERM);
-  }
   lifeline_.reset();
   auto timer = loop_.AddTimer(kEndUs, [this] {
     for (const Slot& slot : slots_) {

@@ -1,8 +1,10 @@
 #include "gateway/supervisor/supervisor.h"
 
 #include <fcntl.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -46,6 +48,16 @@ class ReadyPipe {
  private:
   UniqueFd fd_;
 };
+
+// Children of a daemon that was killed come to us (PR_SET_CHILD_SUBREAPER): not every init reaps.
+// Only while no daemon runs, or its exit status would be taken away.
+void ReapOrphans() {
+  for (int attempt = 0; attempt < 100; ++attempt) {
+    const pid_t pid = waitpid(-1, nullptr, WNOHANG);
+    if (pid < 0) return;
+    if (pid == 0) usleep(5'000);
+  }
+}
 
 class Supervisor {
  public:
@@ -121,6 +133,7 @@ class Supervisor {
   }
 
   void OnEnded() {
+    ReapOrphans();
     ground_.cgroup.RemoveLeaves();
     if (finishing_) {
       loop_.Exit(0);
@@ -183,6 +196,7 @@ void SetLimits() {
 Result<void> Supervise(const GatewayOptions& options, ReadyPipe& ready) {
   signal(SIGPIPE, SIG_IGN);
   umask(077);
+  prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
   SetLimits();
   const Locks locks = KRUX_TRY(TakeLocks(options.paths));
   Ground ground = KRUX_TRY(PrepareGround(options));
