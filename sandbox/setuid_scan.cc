@@ -2,6 +2,7 @@
 
 #include <fts.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 
 #include <cerrno>
 #include <memory>
@@ -18,6 +19,13 @@ bool WorkerMayEnter(const struct stat& directory) {
   // In krux-spawnd's eyes the worker is 1100; rootless, where all ids are one, it is 0 too.
   const bool owns = directory.st_uid == kInsideId || directory.st_uid == 0;
   return owns || (directory.st_mode & (S_IXGRP | S_IXOTH)) != 0;
+}
+
+// Capabilities of a file, capabilities(7). krux-spawnd's namespace may not be told which ones they are
+// (EOVERFLOW), so any answer but "there are none" counts.
+bool HoldsCapabilities(const char* path) {
+  return lgetxattr(path, "security.capability", nullptr, 0) >= 0 ||
+         (errno != ENODATA && errno != EOPNOTSUPP && errno != ENOENT);
 }
 
 std::unexpected<Error> Unseen(const FTSENT& entry) {
@@ -50,6 +58,11 @@ Result<void> RefuseSetuidFiles(const std::string& path) {
     if (entry->fts_info == FTS_F && (entry->fts_statp->st_mode & (S_ISUID | S_ISGID)) != 0) {
       return Fail(ExitCode::kDenied, "scan work",
                   "`" + std::string(entry->fts_path) + "` is setuid or setgid; clear the bit (chmod ug-s) or use a "
+                  "profile that does not write");
+    }
+    if (entry->fts_info == FTS_F && HoldsCapabilities(entry->fts_path)) {
+      return Fail(ExitCode::kDenied, "scan work",
+                  "`" + std::string(entry->fts_path) + "` has file capabilities; remove them (setcap -r) or use a "
                   "profile that does not write");
     }
     errno = 0;

@@ -261,6 +261,10 @@ Answer ProcExec(const Request& request, std::span<uint8_t> room) {
   if (words.empty() || cwd == nullptr || cwd->text() == nullptr) {
     return Refusal(ExitCode::kInternal, "the request has no `argv` or no `cwd`");
   }
+  // For the kernel a NUL ends a word; what the policy was asked about would be another one.
+  for (const std::string& word : words) {
+    if (word.find('\0') != std::string::npos) return Refusal(ExitCode::kBadData, Quote(word) + " holds a NUL byte");
+  }
   Program program;
   UniqueFd out_pipe, err_pipe;
   if (Result<void> ready = Prepare(words, *cwd->text(), program, out_pipe, err_pipe); !ready) {

@@ -41,6 +41,8 @@ Result<Found> Locate(const Request& request) {
   const cbor::Value* value = request.args.Find("path");
   if (value == nullptr || value->text() == nullptr) return Fail(ExitCode::kInternal, "serve", "request has no path");
   const std::string& path = *value->text();
+  // For the kernel a NUL ends the name; what the scope was asked about would be another one.
+  if (path.find('\0') != std::string::npos) return Fail(ExitCode::kBadData, "resolve", Quote(path) + " holds a NUL byte");
   const Grant* grant = GrantFor(request, path);
   // What was not granted does not exist here, and is not named as anything else.
   if (grant == nullptr) return Fail(ExitCode::kNotFound, "resolve", Quote(path) + " does not exist");

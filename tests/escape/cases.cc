@@ -9,6 +9,7 @@
 #include <sys/shm.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <sys/xattr.h>
@@ -185,6 +186,28 @@ void GiveReadOnlyFile(Scene& scene) {
   });
 }
 
+// The reading end is open here: a writer would get in, and what it writes would be seen.
+void GivePipe(Scene& scene) {
+  scene.writable = false;
+  const std::string path = scene.work().path() + "/pipe";
+  EXPECT_EQ(mkfifo(path.c_str(), 0666), 0);
+  EXPECT_EQ(chmod(path.c_str(), 0666), 0);
+  const int fd = scene.Keep(UniqueFd(open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC)));
+  EXPECT_GE(fd, 0);
+  scene.Arg(path);
+  scene.After([fd] {
+    char byte;
+    EXPECT_EQ(read(fd, &byte, 1), 0) << "somebody has the pipe open for writing";
+  });
+}
+
+void GiveDeviceNode(Scene& scene) {
+  const std::string path = scene.work().path() + "/device";
+  EXPECT_EQ(mknod(path.c_str(), S_IFCHR | 0666, makedev(1, 3)), 0);
+  EXPECT_EQ(chmod(path.c_str(), 0666), 0);
+  scene.Arg(path);
+}
+
 void GiveLittleMemory(Scene& scene) { scene.limits.memory_bytes = 256ull << 20; }
 
 const std::vector<EscapeCase> kCases = {
@@ -198,6 +221,8 @@ const std::vector<EscapeCase> kCases = {
     {"link_host_file", "link: ENOENT, then E", Control::kCaller, GiveSecret},
     {"rename_out", "rename: ENOENT", Control::kCaller, GiveSecret},
     {"write_readonly", "open: E", Control::kCaller, GiveReadOnlyFile},
+    {"write_fifo_in_grant", "open: EACCES", Control::kCaller, GivePipe},
+    {"use_device_in_grant", "open: EACCES", Control::kCaller, GiveDeviceNode},
     {"make_fifo", "mkfifo: EACCES", Control::kCaller, nullptr},
     {"make_socket", "bind: EPERM", Control::kCaller, nullptr},
     {"make_device", "mknod: E", Control::kRoot, nullptr},

@@ -4,7 +4,9 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <linux/capability.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -161,6 +163,17 @@ TEST_P(SetuidInGrantTest, ADirectoryOfTheCallersThatCannotBeSearchedIsRefused) {
   // The caller owns it, a group that nobody here has: the owner's own bits still open it.
   ASSERT_EQ(chown(hidden.c_str(), caller_, 64199), 0);
   Refuses(work, "hidden");
+}
+
+// The same holds for capabilities of a file, which write(2) would take away and a mapping does not.
+TEST_P(SetuidInGrantTest, AFileWithCapabilitiesIsRefused) {
+  const ScratchDir work(caller_);
+  work.Write("server", "#!/bin/sh\n", 0755);
+  vfs_cap_data caps{};
+  caps.magic_etc = VFS_CAP_REVISION_2 | VFS_CAP_FLAGS_EFFECTIVE;
+  caps.data[0].permitted = 1u << CAP_NET_BIND_SERVICE;
+  ASSERT_EQ(setxattr((work.path() + "/server").c_str(), "security.capability", &caps, sizeof caps, 0), 0);
+  Refuses(work, "server");
 }
 
 // Deeper than one path can say, and still within a program's reach: step by step.
