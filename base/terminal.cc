@@ -12,7 +12,8 @@ struct Rune {
   unsigned bytes = 0;  // 0: not UTF-8 at this place
 };
 
-// Decodes the first code point; Unicode 15, table 3-7: the second byte's range depends on the first.
+// Decodes the first code point; Unicode 15, table 3-7: the second byte's range depends on the
+// first.
 Rune Next(std::string_view text) {
   const auto at = [&](size_t i) { return static_cast<uint8_t>(text[i]); };
   const uint8_t first = at(0);

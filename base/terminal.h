@@ -1,7 +1,7 @@
 // Terminal: text that an agent supplied, made harmless for the terminal of the person who reads it.
 //
-//   fputs(EscapeText(file_content).c_str(), stdout);       // "\x1b[2J" arrives as `\x1b[2J`, visible
-//   message = "cannot open `" + EscapeLine(path) + "`";    // one line stays one line
+//   fputs(EscapeText(file_content).c_str(), stdout);       // "\x1b[2J" arrives as `\x1b[2J`,
+//   visible message = "cannot open `" + EscapeLine(path) + "`";    // one line stays one line
 //
 // Escaped are: C0 controls and DEL, C1 controls (U+0080–U+009F, which xterm takes for CSI and OSC),
 // marks that reorder or hide text (bidi controls, line and paragraph separators, tags, byte order

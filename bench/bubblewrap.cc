@@ -15,13 +15,38 @@ extern char** environ;
 namespace krux::bench {
 
 Result<std::string> ReadThroughBubblewrap(const std::string& tree, const std::string& path) {
-  std::vector<std::string> words = {
-      "bwrap",  "--unshare-all", "--die-with-parent", "--new-session", "--cap-drop", "ALL",
-      "--uid",  "1100",          "--gid",             "1100",          "--ro-bind",  "/usr",
-      "/usr",   "--symlink",     "usr/bin",           "/bin",          "--symlink",  "usr/lib",
-      "/lib",   "--symlink",     "usr/lib64",         "/lib64",        "--proc",     "/proc",
-      "--dev",  "/dev",          "--ro-bind",         tree,            tree,         "--",
-      "/usr/bin/cat", path};
+  std::vector<std::string> words = {"bwrap",
+                                    "--unshare-all",
+                                    "--die-with-parent",
+                                    "--new-session",
+                                    "--cap-drop",
+                                    "ALL",
+                                    "--uid",
+                                    "1100",
+                                    "--gid",
+                                    "1100",
+                                    "--ro-bind",
+                                    "/usr",
+                                    "/usr",
+                                    "--symlink",
+                                    "usr/bin",
+                                    "/bin",
+                                    "--symlink",
+                                    "usr/lib",
+                                    "/lib",
+                                    "--symlink",
+                                    "usr/lib64",
+                                    "/lib64",
+                                    "--proc",
+                                    "/proc",
+                                    "--dev",
+                                    "/dev",
+                                    "--ro-bind",
+                                    tree,
+                                    tree,
+                                    "--",
+                                    "/usr/bin/cat",
+                                    path};
   std::vector<char*> argv;
   for (std::string& word : words) argv.push_back(word.data());
   argv.push_back(nullptr);
@@ -36,7 +61,8 @@ Result<std::string> ReadThroughBubblewrap(const std::string& tree, const std::st
   pid_t pid = 0;
   const int error = posix_spawnp(&pid, "bwrap", &actions, nullptr, argv.data(), environ);
   posix_spawn_file_actions_destroy(&actions);
-  if (error != 0) return SysError(ExitCode::kNotFound, "run bwrap", error, "./dev setup bench installs it");
+  if (error != 0)
+    return SysError(ExitCode::kNotFound, "run bwrap", error, "./dev setup bench installs it");
   write_end.reset();
 
   std::string content;
@@ -46,7 +72,8 @@ Result<std::string> ReadThroughBubblewrap(const std::string& tree, const std::st
   }
   int status = 0;
   waitpid(pid, &status, 0);
-  if (status != 0) return Fail(ExitCode::kFailed, "bwrap", "bwrap ended with status " + std::to_string(status));
+  if (status != 0)
+    return Fail(ExitCode::kFailed, "bwrap", "bwrap ended with status " + std::to_string(status));
   return content;
 }
 

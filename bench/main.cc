@@ -1,6 +1,6 @@
-// krux_bench [RUNS]: one recorded fs.read call through the gateway, the same file through bubblewrap
-// and cat, and through a fork server without any sandbox; interleaved A B C A B C … in one run, the
-// outputs compared every time. Only the ratios of one run mean anything.
+// krux_bench [RUNS]: one recorded fs.read call through the gateway, the same file through
+// bubblewrap and cat, and through a fork server without any sandbox; interleaved A B C A B C … in
+// one run, the outputs compared every time. Only the ratios of one run mean anything.
 #include <fcntl.h>
 #include <fmt/core.h>
 #include <sys/stat.h>
@@ -36,7 +36,8 @@ double Percentile(const std::vector<double>& sorted, double p) {
 // A scratch folder that the daemons' own users can pass through.
 Result<std::string> MakeScratch() {
   std::string path = "/var/tmp/krux-bench-XXXXXX";  // a disk, so that fdatasync(2) means something
-  if (mkdtemp(path.data()) == nullptr) return SysError(ExitCode::kConfig, "make `" + path + "`", errno);
+  if (mkdtemp(path.data()) == nullptr)
+    return SysError(ExitCode::kConfig, "make `" + path + "`", errno);
   chmod(path.c_str(), 0711);
   std::filesystem::create_directory(path + "/work");
   std::ofstream file(path + "/work/file", std::ios::binary);
@@ -76,7 +77,8 @@ Result<void> Measure(std::vector<Contender>* contenders, const std::string& expe
       Result<std::string> content = contender.run();
       const uint64_t end = SystemClock().MonotonicNs();
       if (!content) return std::unexpected(std::move(content.error()));
-      if (*content != expected) return Fail(ExitCode::kFailed, contender.name, contender.name + ": other bytes");
+      if (*content != expected)
+        return Fail(ExitCode::kFailed, contender.name, contender.name + ": other bytes");
       if (round >= 0) contender.us.push_back(static_cast<double>(end - begin) / 1000);
     }
   }
@@ -87,13 +89,15 @@ void Print(std::vector<Contender>& contenders, int runs) {
   for (Contender& contender : contenders) std::sort(contender.us.begin(), contender.us.end());
   const double p50 = Percentile(contenders[0].us, 0.5);
   const double p99 = Percentile(contenders[0].us, 0.99);
-  fmt::print("{} interleaved runs, {} bytes, µs; the ratio is that of krux to the row\n", runs, kFileBytes);
-  fmt::print("{:<42}{:>9}{:>9}{:>9}{:>11}{:>11}\n", "", "p50", "p99", "max", "ratio p50", "ratio p99");
+  fmt::print("{} interleaved runs, {} bytes, µs; the ratio is that of krux to the row\n", runs,
+             kFileBytes);
+  fmt::print("{:<42}{:>9}{:>9}{:>9}{:>11}{:>11}\n", "", "p50", "p99", "max", "ratio p50",
+             "ratio p99");
   for (const Contender& contender : contenders) {
     const double its_p50 = Percentile(contender.us, 0.5);
     const double its_p99 = Percentile(contender.us, 0.99);
-    fmt::print("{:<42}{:>9.0f}{:>9.0f}{:>9.0f}{:>11.2f}{:>11.2f}\n", contender.name, its_p50, its_p99,
-               contender.us.back(), p50 / its_p50, p99 / its_p99);
+    fmt::print("{:<42}{:>9.0f}{:>9.0f}{:>9.0f}{:>11.2f}{:>11.2f}\n", contender.name, its_p50,
+               its_p99, contender.us.back(), p50 / its_p50, p99 / its_p99);
   }
 }
 
@@ -102,7 +106,8 @@ Result<void> RunIn(const std::string& scratch, int runs) {
   setenv("KRUX_RUNTIME_DIR", (scratch + "/run").c_str(), 1);
   const gateway::GatewayPaths paths = KRUX_TRY(gateway::FindGatewayPaths());
   gateway::StartOptions start;
-  start.krux_program = std::filesystem::read_symlink("/proc/self/exe").parent_path().string() + "/krux";
+  start.krux_program =
+      std::filesystem::read_symlink("/proc/self/exe").parent_path().string() + "/krux";
   const std::string degraded = NeedsDegraded(start.krux_program);
   if (!degraded.empty()) start.allow_degraded.push_back(degraded);
   // Before the gateway and its threads of work: this process is still small.
@@ -113,23 +118,29 @@ Result<void> RunIn(const std::string& scratch, int runs) {
   const gateway::WorkDir work_dir = KRUX_TRY(gateway::ChooseWork(work));
   KRUX_TRY(client.Open(work_dir, "read_only"));
   std::ifstream file(path, std::ios::binary);
-  const std::string expected{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
-  const UniqueFd log(open((scratch + "/log").c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600));
+  const std::string expected{std::istreambuf_iterator<char>(file),
+                             std::istreambuf_iterator<char>()};
+  const UniqueFd log(
+      open((scratch + "/log").c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600));
 
   std::vector<Contender> contenders;
   contenders.push_back({"krux: fs.read, decided, recorded, confined", [&]() -> Result<std::string> {
-                          const gateway::Reply reply = KRUX_TRY(client.Call("fs.read", {{"path", path}}));
+                          const gateway::Reply reply =
+                              KRUX_TRY(client.Call("fs.read", {{"path", path}}));
                           if (!reply.ok) return Fail(reply.code, "krux", reply.message);
                           return reply.output.ReadAll();
                         }});
-  contenders.push_back({"bwrap --unshare-all … cat", [&] { return ReadThroughBubblewrap(work, path); }});
+  contenders.push_back(
+      {"bwrap --unshare-all … cat", [&] { return ReadThroughBubblewrap(work, path); }});
   contenders.push_back({"fork per call, no sandbox, no record", [&] { return server.Read(path); }});
-  contenders.push_back({"one append + fdatasync (a call makes two)", [&] { return Append(log.get(), expected); }});
+  contenders.push_back(
+      {"one append + fdatasync (a call makes two)", [&] { return Append(log.get(), expected); }});
   const Result<void> measured = Measure(&contenders, expected, runs);
   gateway::Client admin = KRUX_TRY(gateway::Client::ConnectAdmin(paths));
   KRUX_TRY(admin.Stop());
   if (!measured) return measured;
-  if (!degraded.empty()) fmt::print("without the limits of the layer `{}`, which this machine lacks\n", degraded);
+  if (!degraded.empty())
+    fmt::print("without the limits of the layer `{}`, which this machine lacks\n", degraded);
   Print(contenders, runs);
   return {};
 }
@@ -137,7 +148,8 @@ Result<void> RunIn(const std::string& scratch, int runs) {
 int Main(int argc, char** argv) {
   const int runs = argc > 1 ? std::max(1, std::atoi(argv[1])) : 200;
   const Result<std::string> scratch = MakeScratch();
-  const Result<void> ran = scratch ? RunIn(*scratch, runs) : Result<void>(std::unexpected(scratch.error()));
+  const Result<void> ran =
+      scratch ? RunIn(*scratch, runs) : Result<void>(std::unexpected(scratch.error()));
   std::error_code ignored;
   if (scratch) std::filesystem::remove_all(*scratch, ignored);
   if (ran) return 0;

@@ -98,7 +98,8 @@ Result<void> PutList(const Capability* capability, const std::vector<std::string
       if (arg.type == ArgType::kTextList) list = &arg;
     }
     if (list == nullptr) {
-      return Bad("`" + std::string(capability->name) + "` takes no words after `--`; see krux cap show");
+      return Bad("`" + std::string(capability->name) +
+                 "` takes no words after `--`; see krux cap show");
     }
   }
   cbor::Array items;
@@ -142,7 +143,8 @@ Result<cbor::Map> BuildArguments(std::string_view capability, const std::vector<
   const Capability* known = runtime::FindCapability(capability);
   cbor::Map args;
   if (json) {
-    if (json->map() == nullptr) return Bad("--args must be a JSON object, such as {\"path\":\"a\"}");
+    if (json->map() == nullptr)
+      return Bad("--args must be a JSON object, such as {\"path\":\"a\"}");
     for (const auto& [name, value] : *json->map()) {
       const std::string& key = *name.text();
       cbor::Value converted = KRUX_TRY(FromJson(FindArg(known, key), value, cwd));
@@ -165,7 +167,8 @@ Result<cbor::Map> BuildArguments(std::string_view capability, const std::vector<
   for (const std::string& word : positional) {
     const Arg* arg = NextPositional(known, args);
     if (arg == nullptr) {
-      if (known == nullptr) continue;  // the gateway answers about the capability, not about its words
+      if (known == nullptr)
+        continue;  // the gateway answers about the capability, not about its words
       return Bad("`" + EscapeLine(word) + "` is one word too many for `" + std::string(capability) +
                  "`; name the argument: name=value");
     }

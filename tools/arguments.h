@@ -1,7 +1,8 @@
 // Arguments: the words of `krux call` become the argument map of a capability.
 //
 //   // krux call fs.read README.md limit=10
-//   cbor::Map args = KRUX_TRY(BuildArguments("fs.read", {"README.md", "limit=10"}, {}, std::nullopt, cwd));
+//   cbor::Map args = KRUX_TRY(BuildArguments("fs.read", {"README.md", "limit=10"}, {},
+//   std::nullopt, cwd));
 //
 // A word `name=value` sets an argument by name, every other word fills the next required one in the
 // order of the catalog, and the words after `--` are the list argument (proc.exec: argv). Paths are

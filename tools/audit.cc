@@ -46,37 +46,46 @@ Result<Log> FindLog(const AuditOptions& options, bool sign) {
 
 const char* Word(int exit) {
   switch (exit) {
-    case audit::verify::kOk: return "ok";
-    case audit::verify::kTampered: return "tampered";
-    case audit::verify::kIncomplete: return "incomplete";
-    default: return "cannot verify";
+    case audit::verify::kOk:
+      return "ok";
+    case audit::verify::kTampered:
+      return "tampered";
+    case audit::verify::kIncomplete:
+      return "incomplete";
+    default:
+      return "cannot verify";
   }
 }
 
 cbor::Map ToValue(const audit::verify::Report& report) {
   cbor::Array faults;
   for (const audit::verify::Fault& fault : report.faults) {
-    cbor::Map row{{"class", Word(fault.cls)}, {"file", EscapeLine(fault.file)}, {"offset", fault.offset},
+    cbor::Map row{{"class", Word(fault.cls)},
+                  {"file", EscapeLine(fault.file)},
+                  {"offset", fault.offset},
                   {"text", EscapeLine(fault.text)}};
     if (fault.seq) row.Set("seq", *fault.seq);
     faults.emplace_back(std::move(row));
   }
-  return {{"schema", "krux.audit.verify/1"}, {"exit", report.exit},
-          {"verdict", Word(report.exit)},    {"log_id", report.log_id},
-          {"records", report.records},       {"signed", report.signed_size},
+  return {{"schema", "krux.audit.verify/1"},   {"exit", report.exit},
+          {"verdict", Word(report.exit)},      {"log_id", report.log_id},
+          {"records", report.records},         {"signed", report.signed_size},
           {"checkpoints", report.checkpoints}, {"head", report.head},
-          {"faults", std::move(faults)},     {"more_faults", report.more_faults}};
+          {"faults", std::move(faults)},       {"more_faults", report.more_faults}};
 }
 
 // The record itself, or false after it was said that there is none.
 bool FindRecord(const Output& out, LogReader* reader, uint64_t seq, RecordView* view) {
   if (reader->Find(seq, view)) return true;
-  out.Say(reader->error().empty() ? "record " + std::to_string(seq) + " is not in the log; krux audit tail lists the last"
+  out.Say(reader->error().empty() ? "record " + std::to_string(seq) +
+                                        " is not in the log; krux audit tail lists the last"
                                   : reader->error());
   return false;
 }
 
-bool IsCallStart(const std::string& kind) { return kind == "intent" || kind == "denial" || kind == "deferral"; }
+bool IsCallStart(const std::string& kind) {
+  return kind == "intent" || kind == "denial" || kind == "deferral";
+}
 
 // The record that closes the intent `seq`: after it, and before long, because calls are bounded.
 Result<std::optional<cbor::Map>> ClosingRecord(const std::string& dir, uint64_t seq) {
@@ -94,15 +103,18 @@ Result<std::optional<cbor::Map>> ClosingRecord(const std::string& dir, uint64_t 
 // "  key   value" lines; maps are indented below their key.
 void PrintFields(const Output& out, const cbor::Map& map, const std::string& indent) {
   size_t width = 0;
-  for (const auto& [key, value] : map) width = std::max(width, key.text() != nullptr ? key.text()->size() : 0);
+  for (const auto& [key, value] : map)
+    width = std::max(width, key.text() != nullptr ? key.text()->size() : 0);
   for (const auto& [key, value] : map) {
-    std::string line = indent + EscapeLine(key.text() != nullptr ? *key.text() : cbor::Diagnostic(key));
+    std::string line =
+        indent + EscapeLine(key.text() != nullptr ? *key.text() : cbor::Diagnostic(key));
     if (value.map() != nullptr && !value.map()->empty()) {
       out.Text(line + "\n");
       PrintFields(out, *value.map(), indent + "  ");
       continue;
     }
-    line.append(indent.size() + width + 2 > line.size() ? indent.size() + width + 2 - line.size() : 1, ' ');
+    line.append(
+        indent.size() + width + 2 > line.size() ? indent.size() + width + 2 - line.size() : 1, ' ');
     if (value.bytes() != nullptr) {
       line += Hex(*value.bytes());
     } else {
@@ -121,20 +133,21 @@ int RunAuditVerify(const AuditOptions& options) {
     out.Complain(log.error());
     return kCannotVerify;
   }
-  const audit::verify::Report report =
-      audit::verify::VerifyLog(log->dir, {.public_key = log->key, .expected_head = "", .live = log->live});
+  const audit::verify::Report report = audit::verify::VerifyLog(
+      log->dir, {.public_key = log->key, .expected_head = "", .live = log->live});
   if (out.structured()) {
     out.Value(ToValue(report));
     return report.exit;
   }
   for (const audit::verify::Fault& fault : report.faults) {
     const std::string record = fault.seq ? "record " + std::to_string(*fault.seq) + ": " : "";
-    out.Text(std::string(Word(fault.cls)) + ": " + record + EscapeLine(fault.text) + " (" + EscapeLine(fault.file) +
-             " at byte " + std::to_string(fault.offset) + ")\n");
+    out.Text(std::string(Word(fault.cls)) + ": " + record + EscapeLine(fault.text) + " (" +
+             EscapeLine(fault.file) + " at byte " + std::to_string(fault.offset) + ")\n");
   }
   if (report.more_faults > 0) out.Text("and " + std::to_string(report.more_faults) + " more\n");
   out.Text(std::string(Word(report.exit)) + ": " + std::to_string(report.records) + " records, " +
-           std::to_string(report.signed_size) + " signed, log " + (report.log_id.empty() ? "?" : report.log_id) + "\n");
+           std::to_string(report.signed_size) + " signed, log " +
+           (report.log_id.empty() ? "?" : report.log_id) + "\n");
   return report.exit;
 }
 
@@ -179,7 +192,8 @@ int RunAuditShow(const AuditOptions& options) {
   Result<cbor::Map> record = NamedRecord(view);
   if (!record) return out.Complain(record.error());
   // An outcome is shown after its intent, whichever of the two was asked for.
-  if (const uint64_t intent = NumberIn(*record, "intent_seq"); intent != 0 && !IsCallStart(TextIn(*record, "kind"))) {
+  if (const uint64_t intent = NumberIn(*record, "intent_seq");
+      intent != 0 && !IsCallStart(TextIn(*record, "kind"))) {
     LogReader again(log->dir);
     if (!FindRecord(out, &again, intent, &view)) return ToInt(ExitCode::kNotFound);
     record = NamedRecord(view);
@@ -199,7 +213,8 @@ int RunAuditShow(const AuditOptions& options) {
     out.Text(RecordLine(*item.map()) + "\n");
     PrintFields(out, *item.map(), "  ");
   }
-  if (TextIn(*record, "kind") == "intent" && records.size() == 1) out.Say("this call has no outcome yet");
+  if (TextIn(*record, "kind") == "intent" && records.size() == 1)
+    out.Say("this call has no outcome yet");
   return 0;
 }
 

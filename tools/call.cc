@@ -30,7 +30,8 @@ uint64_t UintAt(const cbor::Value& data, const char* key, uint64_t fallback) {
 }
 
 Streams Split(const cbor::Value& data, std::string_view output) {
-  if (data.map() == nullptr || data.map()->Find("stdout_bytes") == nullptr) return {output, {}, false};
+  if (data.map() == nullptr || data.map()->Find("stdout_bytes") == nullptr)
+    return {output, {}, false};
   const uint64_t out = std::min<uint64_t>(UintAt(data, "stdout_bytes", 0), output.size());
   return {output.substr(0, out), output.substr(out), true};
 }
@@ -44,16 +45,11 @@ cbor::Array TextArray(const std::vector<std::string>& items) {
 // The versioned form of -o json, jsonl and cbor.
 cbor::Map Structured(const gateway::Reply& reply, const Streams& streams, bool has_output,
                      Format format) {
-  cbor::Map map{{"schema", "krux.result/1"},
-                {"ok", reply.ok},
-                {"code", ToInt(reply.code)},
-                {"status", Name(reply.code)},
-                {"verdict", reply.verdict},
-                {"seq", reply.seq},
-                {"outcome_seq", reply.outcome_seq},
-                {"exposure", TextArray(reply.exposure)},
-                {"truncated", reply.truncated},
-                {"data", reply.data}};
+  cbor::Map map{{"schema", "krux.result/1"},        {"ok", reply.ok},
+                {"code", ToInt(reply.code)},        {"status", Name(reply.code)},
+                {"verdict", reply.verdict},         {"seq", reply.seq},
+                {"outcome_seq", reply.outcome_seq}, {"exposure", TextArray(reply.exposure)},
+                {"truncated", reply.truncated},     {"data", reply.data}};
   if (!reply.rule.empty()) map.Set("rule", reply.rule);
   if (!reply.message.empty()) map.Set("message", reply.message);
   if (!reply.next.empty()) map.Set("next", reply.next);
@@ -132,7 +128,8 @@ std::string Sentence(const gateway::Reply& reply, const std::string& capability)
 int ExitStatus(const gateway::Reply& reply, const Streams& streams, bool exec_status) {
   const bool ran = reply.code == ExitCode::kOk || reply.code == ExitCode::kFailed;
   if (!exec_status || !streams.program || !ran) return ToInt(reply.code);
-  if (const uint64_t signal = UintAt(reply.data, "signal", 0)) return static_cast<int>(128 + signal);
+  if (const uint64_t signal = UintAt(reply.data, "signal", 0))
+    return static_cast<int>(128 + signal);
   return static_cast<int>(UintAt(reply.data, "exit", static_cast<uint64_t>(ToInt(reply.code))));
 }
 
@@ -146,14 +143,15 @@ Result<std::string> CurrentDirectory() {
 
 Result<gateway::Reply> Ask(const CallOptions& options, const Output& out) {
   if (!IsUtf8(options.capability)) {
-    return Fail(ExitCode::kBadData, "arguments",
-                "capability `" + EscapeLine(options.capability) + "` is not UTF-8; see krux cap ls");
+    return Fail(
+        ExitCode::kBadData, "arguments",
+        "capability `" + EscapeLine(options.capability) + "` is not UTF-8; see krux cap ls");
   }
   std::optional<cbor::Value> json;
   if (options.json) json = KRUX_TRY(ReadJsonArguments(*options.json));
   const std::string cwd = KRUX_TRY(CurrentDirectory());
-  cbor::Map args = KRUX_TRY(
-      BuildArguments(options.capability, options.words, options.after_dashes, json, cwd));
+  cbor::Map args =
+      KRUX_TRY(BuildArguments(options.capability, options.words, options.after_dashes, json, cwd));
   const gateway::WorkDir work = KRUX_TRY(gateway::ChooseWork(options.work));
   const gateway::GatewayPaths paths = KRUX_TRY(gateway::FindGatewayPaths());
   gateway::StartOptions start;
@@ -163,8 +161,9 @@ Result<gateway::Reply> Ask(const CallOptions& options, const Output& out) {
   const gateway::OpenReply opened = KRUX_TRY(client.Open(work, options.profile));
   if (!options.session.empty() && Hex(opened.session) != options.session) {
     return Fail(ExitCode::kNotFound, "session",
-                "session `" + options.session + "` is not the one of `" + opened.work + "` with profile `" +
-                    opened.profile + "`; leave --session out to use session " + Hex(opened.session));
+                "session `" + options.session + "` is not the one of `" + opened.work +
+                    "` with profile `" + opened.profile + "`; leave --session out to use session " +
+                    Hex(opened.session));
   }
   return client.Call(options.capability, std::move(args));
 }
@@ -190,7 +189,8 @@ int RunCall(const CallOptions& options) {
   const Streams streams = Split(reply.data, *output);
   const runtime::Capability* known = runtime::FindCapability(options.capability);
   // What answers with bytes prints bytes even when there are none of them.
-  const bool bulk = reply.bytes > 0 || streams.program || (known != nullptr && known->name == "fs.read");
+  const bool bulk =
+      reply.bytes > 0 || streams.program || (known != nullptr && known->name == "fs.read");
   if (out.structured()) {
     out.Value(Structured(reply, streams, bulk && reply.ok, options.format));
   } else if (bulk) {
@@ -202,7 +202,8 @@ int RunCall(const CallOptions& options) {
   if (reply.truncated) {
     out.Say("the output was cut at its limit; ask for less, or read on with offset= and limit=");
   }
-  if (!reply.ok && !(streams.program && options.exec_status)) out.Say(Sentence(reply, options.capability));
+  if (!reply.ok && !(streams.program && options.exec_status))
+    out.Say(Sentence(reply, options.capability));
   return ExitStatus(reply, streams, options.exec_status);
 }
 

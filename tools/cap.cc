@@ -9,11 +9,16 @@ namespace {
 
 const char* TypeName(runtime::ArgType type) {
   switch (type) {
-    case runtime::ArgType::kPath: return "path";
-    case runtime::ArgType::kText: return "text";
-    case runtime::ArgType::kUint: return "number";
-    case runtime::ArgType::kTextList: return "words";
-    case runtime::ArgType::kBytes: return "bytes";
+    case runtime::ArgType::kPath:
+      return "path";
+    case runtime::ArgType::kText:
+      return "text";
+    case runtime::ArgType::kUint:
+      return "number";
+    case runtime::ArgType::kTextList:
+      return "words";
+    case runtime::ArgType::kBytes:
+      return "bytes";
   }
   return "?";
 }
@@ -63,7 +68,8 @@ int RunCapShow(const std::string& name, Format format) {
   if (capability == nullptr) {
     std::string message = "no capability is called `" + EscapeLine(name) + "`; ";
     const std::string_view near = runtime::SuggestCapability(name);
-    message += near.empty() ? "krux cap ls lists them" : "did you mean `" + std::string(near) + "`?";
+    message +=
+        near.empty() ? "krux cap ls lists them" : "did you mean `" + std::string(near) + "`?";
     return out.Complain({ExitCode::kNotFound, 0, "catalog", std::move(message)});
   }
   if (format != Format::kTable) {
@@ -79,13 +85,14 @@ int RunCapShow(const std::string& name, Format format) {
     } else {
       usage += arg.required ? " " + word : " [" + word + "=…]";
     }
-    rows.push_back({word, TypeName(arg.type), arg.required ? "required" : "optional", std::string(arg.help)});
+    rows.push_back(
+        {word, TypeName(arg.type), arg.required ? "required" : "optional", std::string(arg.help)});
   }
   out.Text(std::string(capability->summary) + "\n\n  " + usage + "\n\n");
   out.Table(rows);
   out.Text("\nuse when   " + std::string(capability->use_when) + "\nnot for    " +
-           std::string(capability->not_for) + "\ndimension  " + policy::Name(capability->dimension) +
-           ", risk " + policy::Name(capability->risk) + "\n");
+           std::string(capability->not_for) + "\ndimension  " +
+           policy::Name(capability->dimension) + ", risk " + policy::Name(capability->risk) + "\n");
   return 0;
 }
 

@@ -14,10 +14,10 @@ namespace krux::tools {
 
 struct CallOptions {
   std::string capability;
-  std::vector<std::string> words;          // positional words and name=value
-  std::vector<std::string> after_dashes;   // proc.exec: argv
-  std::optional<std::string> json;         // --args
-  std::string session;                     // --session or $KRUX_SESSION, hex; empty: the default one
+  std::vector<std::string> words;         // positional words and name=value
+  std::vector<std::string> after_dashes;  // proc.exec: argv
+  std::optional<std::string> json;        // --args
+  std::string session;                    // --session or $KRUX_SESSION, hex; empty: the default one
   std::string profile;
   std::optional<std::string> work;
   std::vector<std::string> allow_degraded;
@@ -32,36 +32,36 @@ struct GatewayCommandOptions {
   bool no_restart = false;
   int ready_fd = -1;
   uint64_t idle_seconds = 60;
-  bool foreground_log = false;             // the daemons' stderr stays on ours
+  bool foreground_log = false;  // the daemons' stderr stays on ours
   Format format = Format::kTable;
 };
-int RunGatewayRun(const GatewayCommandOptions& options);     // tools/gateway.cc
+int RunGatewayRun(const GatewayCommandOptions& options);  // tools/gateway.cc
 int RunGatewayStart(const GatewayCommandOptions& options);
 int RunGatewayStop(const GatewayCommandOptions& options);
 int RunGatewayStatus(const GatewayCommandOptions& options);  // also `krux status`
 
 struct AuditOptions {
-  std::string log_dir;                     // empty: of the gateway of this user
-  std::string key;                         // public key; empty: of that gateway
-  uint64_t seq = 0;                        // show
-  uint64_t count = 20;                     // tail
+  std::string log_dir;  // empty: of the gateway of this user
+  std::string key;      // public key; empty: of that gateway
+  uint64_t seq = 0;     // show
+  uint64_t count = 20;  // tail
   Format format = Format::kTable;
 };
-int RunAuditVerify(const AuditOptions& options);             // tools/audit.cc
+int RunAuditVerify(const AuditOptions& options);  // tools/audit.cc
 int RunAuditTail(const AuditOptions& options);
 int RunAuditShow(const AuditOptions& options);
 
 struct DoctorOptions {
-  bool needs_degraded = false;             // prints only what --allow-degraded must name here
-  bool no_probe = false;                   // skips the live sandbox
+  bool needs_degraded = false;  // prints only what --allow-degraded must name here
+  bool no_probe = false;        // skips the live sandbox
   Format format = Format::kTable;
 };
-int RunDoctor(const DoctorOptions& options);                 // tools/doctor.cc
+int RunDoctor(const DoctorOptions& options);  // tools/doctor.cc
 
-int RunCapLs(Format format);                                 // tools/cap.cc
+int RunCapLs(Format format);  // tools/cap.cc
 int RunCapShow(const std::string& capability, Format format);
 
-int RunHelpExitCodes(Format format);                         // tools/version.cc
+int RunHelpExitCodes(Format format);  // tools/version.cc
 int RunVersion(Format format);
 
 }  // namespace krux::tools

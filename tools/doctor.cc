@@ -1,5 +1,5 @@
-// krux doctor: each layer by kernel, by configuration, and tried live in a real sandbox; and for what
-// is missing the command that changes it. Exit 0 only where nothing is missing, else 71.
+// krux doctor: each layer by kernel, by configuration, and tried live in a real sandbox; and for
+// what is missing the command that changes it. Exit 0 only where nothing is missing, else 71.
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -24,8 +24,10 @@ class Scratch {
  public:
   static Result<Scratch> Make() {
     const char* tmp = getenv("TMPDIR");
-    std::string path = std::string(tmp != nullptr && *tmp == '/' ? tmp : "/tmp") + "/krux-doctor-XXXXXX";
-    if (mkdtemp(path.data()) == nullptr) return SysError(ExitCode::kConfig, "make `" + path + "`", errno);
+    std::string path =
+        std::string(tmp != nullptr && *tmp == '/' ? tmp : "/tmp") + "/krux-doctor-XXXXXX";
+    if (mkdtemp(path.data()) == nullptr)
+      return SysError(ExitCode::kConfig, "make `" + path + "`", errno);
     // The daemons' own users must be able to pass through; the folders inside are closed.
     chmod(path.c_str(), 0711);
     return Scratch(std::move(path));
@@ -45,18 +47,20 @@ class Scratch {
 
 struct Probe {
   bool tried = false;
-  bool held = false;        // both calls went through a sandbox with every layer that is not degraded
-  std::string message;      // why not
+  bool held = false;    // both calls went through a sandbox with every layer that is not degraded
+  std::string message;  // why not
 };
 
 Result<void> Expect(gateway::Client* client, const gateway::WorkDir& work, const char* profile,
                     const char* capability, const cbor::Map& args, std::string_view expected) {
   KRUX_TRY(client->Open(work, profile));
   const gateway::Reply reply = KRUX_TRY(client->Call(capability, args));
-  if (!reply.ok) return Fail(reply.code, capability, std::string(capability) + ": " + reply.message);
+  if (!reply.ok)
+    return Fail(reply.code, capability, std::string(capability) + ": " + reply.message);
   const std::string bytes = KRUX_TRY(reply.output.ReadAll());
   if (bytes != expected) {
-    return Fail(ExitCode::kSandbox, capability, std::string(capability) + " answered `" + EscapeLine(bytes) + "`");
+    return Fail(ExitCode::kSandbox, capability,
+                std::string(capability) + " answered `" + EscapeLine(bytes) + "`");
   }
   return {};
 }
@@ -72,7 +76,8 @@ Result<void> TryCalls(const std::string& scratch, const std::vector<std::string>
   start.allow_degraded = degraded;
   gateway::Client client = KRUX_TRY(gateway::EnsureGateway(paths, start));
   const gateway::WorkDir work = KRUX_TRY(gateway::ChooseWork(work_path));
-  Result<void> tried = Expect(&client, work, "read_only", "fs.read", {{"path", work_path + "/file"}}, kContent);
+  Result<void> tried =
+      Expect(&client, work, "read_only", "fs.read", {{"path", work_path + "/file"}}, kContent);
   if (tried) {
     tried = Expect(&client, work, "local_dev", "proc.exec",
                    {{"argv", cbor::Array{"/usr/bin/id", "-u"}}}, "1100\n");
@@ -87,8 +92,8 @@ Probe RunProbe(const std::vector<std::string>& degraded) {
   Probe probe;
   probe.tried = true;
   Result<Scratch> scratch = Scratch::Make();
-  const Result<void> tried =
-      scratch ? TryCalls(scratch->path(), degraded) : Result<void>(std::unexpected(scratch.error()));
+  const Result<void> tried = scratch ? TryCalls(scratch->path(), degraded)
+                                     : Result<void>(std::unexpected(scratch.error()));
   probe.held = tried.has_value();
   if (!tried) probe.message = tried.error().message;
   return probe;
@@ -131,9 +136,11 @@ void PrintTable(const Output& out, const std::vector<LayerCheck>& checks, const 
   };
   row("LAYER", "HERE", 4, "LIVE", "WHAT WAS FOUND");
   for (const LayerCheck& check : checks) {
-    const bool is_degraded = std::find(degraded.begin(), degraded.end(), check.name) != degraded.end();
+    const bool is_degraded =
+        std::find(degraded.begin(), degraded.end(), check.name) != degraded.end();
     const size_t width = check.present ? 2 : check.layer ? 7 : 2;
-    row(check.name, Mark(out, check.present, check.layer), width, LiveWord(check, probe, is_degraded), check.found);
+    row(check.name, Mark(out, check.present, check.layer), width,
+        LiveWord(check, probe, is_degraded), check.found);
     if (!check.fix.empty()) out.Text("               fix: " + check.fix + "\n");
   }
 }
@@ -143,7 +150,8 @@ void PrintTable(const Output& out, const std::vector<LayerCheck>& checks, const 
 std::vector<std::string> NeedsDegraded(const std::vector<LayerCheck>& checks) {
   std::vector<std::string> layers;
   for (const LayerCheck& check : checks) {
-    if (check.name == sandbox::Name(sandbox::Layer::kCgroup) && !check.present) layers.push_back(check.name);
+    if (check.name == sandbox::Name(sandbox::Layer::kCgroup) && !check.present)
+      layers.push_back(check.name);
   }
   return layers;
 }
@@ -168,11 +176,15 @@ int RunDoctor(const DoctorOptions& options) {
     cbor::Array needs;
     for (const std::string& layer : degraded) needs.emplace_back(layer);
     for (const LayerCheck& check : checks) {
-      const bool is_degraded = std::find(degraded.begin(), degraded.end(), check.name) != degraded.end();
+      const bool is_degraded =
+          std::find(degraded.begin(), degraded.end(), check.name) != degraded.end();
       rows.emplace_back(ToValue(check, probe, is_degraded));
     }
-    cbor::Map answer{{"schema", "krux.doctor/1"}, {"whole", whole}, {"needs_degraded", std::move(needs)},
-                     {"checks", std::move(rows)}, {"probed", probe.tried}};
+    cbor::Map answer{{"schema", "krux.doctor/1"},
+                     {"whole", whole},
+                     {"needs_degraded", std::move(needs)},
+                     {"checks", std::move(rows)},
+                     {"probed", probe.tried}};
     if (!probe.message.empty()) answer.Set("probe_message", EscapeLine(probe.message));
     out.Value(answer);
   } else {
@@ -180,8 +192,9 @@ int RunDoctor(const DoctorOptions& options) {
   }
   if (!probe.message.empty()) out.Say("the live sandbox failed: " + probe.message);
   if (!degraded.empty()) {
-    out.Say("the layer `cgroup` is missing: krux refuses to run unless the gateway is started with "
-            "--allow-degraded=cgroup; rlimits then stand in for its limits and every record says so");
+    out.Say(
+        "the layer `cgroup` is missing: krux refuses to run unless the gateway is started with "
+        "--allow-degraded=cgroup; rlimits then stand in for its limits and every record says so");
   }
   return whole ? 0 : ToInt(ExitCode::kSandbox);
 }

@@ -45,7 +45,8 @@ LayerCheck Make(Layer layer, bool present, std::string found, std::string fix) {
   return {sandbox::Name(layer), true, present, std::move(found), present ? "" : std::move(fix)};
 }
 
-// A namespace type: the kernel has it, and this user may make one (namespaces(7), user_namespaces(7)).
+// A namespace type: the kernel has it, and this user may make one (namespaces(7),
+// user_namespaces(7)).
 LayerCheck CheckNamespace(Layer layer, const std::string& link, const std::string& limit) {
   if (access(("/proc/self/ns/" + link).c_str(), F_OK) != 0) {
     return Make(layer, false, "/proc/self/ns/" + link + " does not exist",
@@ -61,7 +62,8 @@ LayerCheck CheckNamespace(Layer layer, const std::string& link, const std::strin
     }
     if (ReadLine("/proc/sys/kernel/apparmor_restrict_unprivileged_userns") == "1") {
       return Make(layer, false, "AppArmor keeps user namespaces from unprivileged programs",
-                  "sysctl -w kernel.apparmor_restrict_unprivileged_userns=0, or an AppArmor profile for krux-spawnd");
+                  "sysctl -w kernel.apparmor_restrict_unprivileged_userns=0, or an AppArmor "
+                  "profile for krux-spawnd");
     }
   }
   return Make(layer, true, sysctl + " = " + allowed, "");
@@ -70,7 +72,8 @@ LayerCheck CheckNamespace(Layer layer, const std::string& link, const std::strin
 LayerCheck CheckSeccomp() {
   const std::string actions = ReadLine("/proc/sys/kernel/seccomp/actions_avail");
   const bool present = HasWord(actions, "errno") && HasWord(actions, "kill_process");
-  return Make(Layer::kSeccomp, present, actions.empty() ? "the kernel has no seccomp filters" : actions,
+  return Make(Layer::kSeccomp, present,
+              actions.empty() ? "the kernel has no seccomp filters" : actions,
               "boot a kernel with CONFIG_SECCOMP_FILTER (Debian's kernels have it)");
 }
 
@@ -78,15 +81,17 @@ LayerCheck CheckLandlock() {
   // landlock_create_ruleset(2) with LANDLOCK_CREATE_RULESET_VERSION (1) answers the ABI.
   const long abi = syscall(SYS_landlock_create_ruleset, nullptr, 0, 1U);
   if (abi < 0) {
-    return Make(Layer::kLandlock, false, errno == EOPNOTSUPP ? "built in, switched off at boot" : "absent",
-                "add lsm=landlock,… to the kernel command line (GRUB_CMDLINE_LINUX), update-grub, reboot");
+    return Make(
+        Layer::kLandlock, false, errno == EOPNOTSUPP ? "built in, switched off at boot" : "absent",
+        "add lsm=landlock,… to the kernel command line (GRUB_CMDLINE_LINUX), update-grub, reboot");
   }
   std::string found = "ABI " + std::to_string(abi);
   if (abi < 4) found += "; no rules for TCP ports before ABI 4";
   if (abi < 5) found += "; none for device ioctls before ABI 5";
   if (abi < 6) found += "; none for signals and abstract sockets before ABI 6";
-  return Make(Layer::kLandlock, abi >= sandbox::kLandlockFloor, found,
-              "boot Linux 6.1 or newer: ABI " + std::to_string(sandbox::kLandlockFloor) + " is the floor");
+  return Make(
+      Layer::kLandlock, abi >= sandbox::kLandlockFloor, found,
+      "boot Linux 6.1 or newer: ABI " + std::to_string(sandbox::kLandlockFloor) + " is the floor");
 }
 
 LayerCheck CheckNftables() {
@@ -94,7 +99,8 @@ LayerCheck CheckNftables() {
   if (!netlink.valid()) {
     return Make(Layer::kNftables, false, "no netfilter netlink", "modprobe nf_tables nfnetlink");
   }
-  return Make(Layer::kNftables, true, "netfilter netlink answers; the table itself is tried in the sandbox", "");
+  return Make(Layer::kNftables, true,
+              "netfilter netlink answers; the table itself is tried in the sandbox", "");
 }
 
 // Of the cgroup v2 hierarchy: where it is mounted.
@@ -131,14 +137,16 @@ std::string Join(const std::vector<std::string>& words) {
 
 LayerCheck CheckCapabilities() {
   const int answer = prctl(PR_CAPBSET_READ, CAP_SYS_ADMIN, 0, 0, 0);
-  return Make(Layer::kCaps, answer >= 0, answer >= 0 ? "bounding set can be read and dropped" : "no capability sets",
+  return Make(Layer::kCaps, answer >= 0,
+              answer >= 0 ? "bounding set can be read and dropped" : "no capability sets",
               "boot a kernel with capabilities");
 }
 
 LayerCheck CheckCloseRange() {
   // An empty range with first > last is EINVAL where the call exists (close_range(2), Linux 5.9).
   const bool present = syscall(SYS_close_range, 2U, 1U, 0U) == 0 || errno != ENOSYS;
-  return Make(Layer::kFds, present, present ? "close_range(2)" : "no close_range(2)", "boot Linux 6.1 or newer");
+  return Make(Layer::kFds, present, present ? "close_range(2)" : "no close_range(2)",
+              "boot Linux 6.1 or newer");
 }
 
 LayerCheck CheckVersion() {
@@ -148,7 +156,8 @@ LayerCheck CheckVersion() {
   int minor = 0;
   const bool read = sscanf(name.release, "%d.%d", &major, &minor) == 2;
   const bool present = read && (major > 6 || (major == 6 && minor >= 1));
-  return {"kernel", false, present, name.release, present ? "" : "boot Linux 6.1 or newer (Debian 12 has 6.1)"};
+  return {"kernel", false, present, name.release,
+          present ? "" : "boot Linux 6.1 or newer (Debian 12 has 6.1)"};
 }
 
 LayerCheck CheckPeerPidfd() {
@@ -164,14 +173,17 @@ LayerCheck CheckPeerPidfd() {
   const bool present = getsockopt(one.get(), SOL_SOCKET, kSoPeerPidfd, &pidfd, &size) == 0;
   const UniqueFd close_it(present ? pidfd : -1);
   return {"peer_pidfd", false, present,
-          present ? "SO_PEERPIDFD" : "no SO_PEERPIDFD before Linux 6.5; clients are told apart by SO_PEERCRED alone", ""};
+          present ? "SO_PEERPIDFD"
+                  : "no SO_PEERPIDFD before Linux 6.5; clients are told apart by SO_PEERCRED alone",
+          ""};
 }
 
 LayerCheck CheckSeparation() {
   const bool root = geteuid() == 0;
   return {"separate_uids", false, root,
           root ? "root: the daemons and the workers get users of their own"
-               : "not root: the daemons share your uid; process, Landlock and seccomp alone separate them",
+               : "not root: the daemons share your uid; process, Landlock and seccomp alone "
+                 "separate them",
           root ? "" : "run the gateway as root"};
 }
 
@@ -180,8 +192,9 @@ LayerCheck CheckSeparation() {
 LayerCheck CheckCgroup() {
   const std::string mount = UnifiedMount();
   if (mount.empty()) {
-    return Make(Layer::kCgroup, false, "no cgroup v2 hierarchy is mounted",
-                "mount -t cgroup2 none /sys/fs/cgroup, or boot with systemd.unified_cgroup_hierarchy=1");
+    return Make(
+        Layer::kCgroup, false, "no cgroup v2 hierarchy is mounted",
+        "mount -t cgroup2 none /sys/fs/cgroup, or boot with systemd.unified_cgroup_hierarchy=1");
   }
   const std::string controllers = ReadLine(mount + "/cgroup.controllers");
   std::vector<std::string> missing;
@@ -194,15 +207,20 @@ LayerCheck CheckCgroup() {
   if (!missing.empty()) {
     std::string found = "cgroup v2 at " + mount + " lacks " + Join(missing);
     if (!held.empty()) found += "; cgroup v1 holds " + Join(held);
-    return Make(Layer::kCgroup, false, found,
-                !held.empty() ? "boot with `systemd.unified_cgroup_hierarchy=1 cgroup_no_v1=all` on the kernel "
-                                "command line (GRUB_CMDLINE_LINUX, update-grub, reboot)"
-                              : "boot a kernel with these controllers, or let the container have them");
+    return Make(
+        Layer::kCgroup, false, found,
+        !held.empty()
+            ? "boot with `systemd.unified_cgroup_hierarchy=1 cgroup_no_v1=all` on the kernel "
+              "command line (GRUB_CMDLINE_LINUX, update-grub, reboot)"
+            : "boot a kernel with these controllers, or let the container have them");
   }
   // Only root's gateway makes leaves: gateway/supervisor/delegated_cgroup.h.
-  if (geteuid() != 0) return Make(Layer::kCgroup, false, "only root's gateway makes cgroups", "run the gateway as root");
+  if (geteuid() != 0)
+    return Make(Layer::kCgroup, false, "only root's gateway makes cgroups",
+                "run the gateway as root");
   if (access(mount.c_str(), W_OK) != 0) {
-    return Make(Layer::kCgroup, false, mount + " is mounted read-only", "mount -o remount,rw " + mount);
+    return Make(Layer::kCgroup, false, mount + " is mounted read-only",
+                "mount -o remount,rw " + mount);
   }
   return Make(Layer::kCgroup, true, "cgroup v2 at " + mount + " with memory, pids, cpu", "");
 }
@@ -222,7 +240,8 @@ std::vector<LayerCheck> CheckLayers() {
       CheckLandlock(),
       CheckNftables(),
       CheckCapabilities(),
-      Make(Layer::kNoNewPrivs, no_new_privs, no_new_privs ? "prctl(2) knows it" : "prctl(2) does not know it",
+      Make(Layer::kNoNewPrivs, no_new_privs,
+           no_new_privs ? "prctl(2) knows it" : "prctl(2) does not know it",
            "boot Linux 6.1 or newer"),
       CheckCloseRange(),
       Make(Layer::kRlimits, true, "prlimit(2)", ""),

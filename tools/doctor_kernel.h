@@ -10,11 +10,11 @@
 namespace krux::tools {
 
 struct LayerCheck {
-  std::string name;       // as in policies and --allow-degraded; for extras a name of its own
-  bool layer = true;      // false: something useful that no policy can require
+  std::string name;   // as in policies and --allow-degraded; for extras a name of its own
+  bool layer = true;  // false: something useful that no policy can require
   bool present = false;
-  std::string found;      // what was seen, one line
-  std::string fix;        // the command or the step that changes it; empty when present
+  std::string found;  // what was seen, one line
+  std::string fix;    // the command or the step that changes it; empty when present
 };
 
 // In the order of KRUX_LAYERS, then extras.

@@ -41,8 +41,9 @@ void AddFormat(CLI::App* app, Options* o) {
 }
 
 void AddDegraded(CLI::App* app, std::vector<std::string>* layers) {
-  app->add_option("--allow-degraded", *layers,
-                  "layers that may be missing, such as cgroup; only the start of a gateway can say so")
+  app->add_option(
+         "--allow-degraded", *layers,
+         "layers that may be missing, such as cgroup; only the start of a gateway can say so")
       ->delimiter(',')
       ->take_all()
       ->allow_extra_args(false);
@@ -51,19 +52,25 @@ void AddDegraded(CLI::App* app, std::vector<std::string>* layers) {
 void AddCall(CLI::App* app, Options* o) {
   CLI::App* call = app->add_subcommand("call", "one tool call: decided, recorded, sandboxed");
   call->footer(
-      "Words fill the required arguments in order, name=value sets one by name, and the words after `--`\n"
+      "Words fill the required arguments in order, name=value sets one by name, and the words "
+      "after `--`\n"
       "are the program of proc.exec:\n"
       "  krux call fs.read README.md\n"
       "  krux call --profile local_dev proc.exec -- id\n"
       "krux cap show CAPABILITY lists the arguments, krux help exit-codes the exit codes.");
-  // The words are taken from the remains: CLI11 would split a word such as [a,b] that it parses itself.
+  // The words are taken from the remains: CLI11 would split a word such as [a,b] that it parses
+  // itself.
   call->allow_extras();
-  call->add_option("--args", o->call.json, "arguments as a JSON object: @file, - for stdin, or the JSON");
-  call->add_option("--session", o->call.session, "the session, as krux printed it")->envname("KRUX_SESSION");
+  call->add_option("--args", o->call.json,
+                   "arguments as a JSON object: @file, - for stdin, or the JSON");
+  call->add_option("--session", o->call.session, "the session, as krux printed it")
+      ->envname("KRUX_SESSION");
   call->add_option("--profile", o->call.profile, "read_only (the default), local_dev");
-  call->add_option("--work", o->call.work, "the directory tree of the session (default: of the git work tree)");
+  call->add_option("--work", o->call.work,
+                   "the directory tree of the session (default: of the git work tree)");
   AddDegraded(call, &o->call.allow_degraded);
-  call->add_flag("--exec-status", o->call.exec_status, "exit with the status of the program that ran");
+  call->add_flag("--exec-status", o->call.exec_status,
+                 "exit with the status of the program that ran");
   AddFormat(call, o);
   call->callback([call, o] {
     o->command = [call, o](Format format) {
@@ -71,11 +78,13 @@ void AddCall(CLI::App* app, Options* o) {
       o->call.words = call->remaining();
       for (const std::string& word : o->call.words) {
         if (word.size() > 1 && word.front() == '-') {
-          return ComplainUsage("`" + word + "` is no option of krux call; a file of that name is ./" + word);
+          return ComplainUsage("`" + word +
+                               "` is no option of krux call; a file of that name is ./" + word);
         }
       }
       if (o->call.words.empty()) {
-        return ComplainUsage("krux call needs a capability, such as fs.read; krux cap ls lists them");
+        return ComplainUsage(
+            "krux call needs a capability, such as fs.read; krux cap ls lists them");
       }
       o->call.capability = o->call.words.front();
       o->call.words.erase(o->call.words.begin());
@@ -85,8 +94,10 @@ void AddCall(CLI::App* app, Options* o) {
 }
 
 void AddGateway(CLI::App* app, Options* o) {
-  CLI::App* gateway = app->add_subcommand("gateway", "the private gateway of this user")->require_subcommand(1);
-  const auto add = [&](const char* name, const char* help, int (*run)(const GatewayCommandOptions&)) {
+  CLI::App* gateway =
+      app->add_subcommand("gateway", "the private gateway of this user")->require_subcommand(1);
+  const auto add = [&](const char* name, const char* help,
+                       int (*run)(const GatewayCommandOptions&)) {
     CLI::App* command = gateway->add_subcommand(name, help);
     AddFormat(command, o);
     command->callback([o, run] {
@@ -121,10 +132,12 @@ void AddGateway(CLI::App* app, Options* o) {
 }
 
 void AddAudit(CLI::App* app, Options* o) {
-  CLI::App* audit = app->add_subcommand("audit", "the log of every decision")->require_subcommand(1);
+  CLI::App* audit =
+      app->add_subcommand("audit", "the log of every decision")->require_subcommand(1);
   const auto add = [&](const char* name, const char* help, int (*run)(const AuditOptions&)) {
     CLI::App* command = audit->add_subcommand(name, help);
-    command->add_option("--log", o->audit.log_dir, "the folder of one log (default: of this user's gateway)");
+    command->add_option("--log", o->audit.log_dir,
+                        "the folder of one log (default: of this user's gateway)");
     command->add_option("--key", o->audit.key, "its public key (default: of this user's gateway)");
     AddFormat(command, o);
     command->callback([o, run] {
@@ -135,7 +148,8 @@ void AddAudit(CLI::App* app, Options* o) {
     });
     return command;
   };
-  add("verify", "0 whole and signed, 1 tampered, 2 incomplete, 3 cannot be verified", RunAuditVerify);
+  add("verify", "0 whole and signed, 1 tampered, 2 incomplete, 3 cannot be verified",
+      RunAuditVerify);
   add("tail", "the last records, one a line", RunAuditTail)
       ->add_option("-n,--count", o->audit.count, "how many");
   add("show", "the record SEQ, with the intent and the outcome of its call", RunAuditShow)
@@ -144,7 +158,8 @@ void AddAudit(CLI::App* app, Options* o) {
 }
 
 void AddSimple(CLI::App* app, Options* o) {
-  CLI::App* doctor = app->add_subcommand("doctor", "what this machine can confine, and what to do about the rest");
+  CLI::App* doctor =
+      app->add_subcommand("doctor", "what this machine can confine, and what to do about the rest");
   doctor->add_flag("--needs-degraded", o->doctor.needs_degraded,
                    "print only what --allow-degraded must name here, nothing if nothing");
   doctor->add_flag("--no-probe", o->doctor.no_probe, "do not try a real sandbox");
@@ -162,8 +177,10 @@ void AddSimple(CLI::App* app, Options* o) {
   CLI::App* show = cap->add_subcommand("show", "one of them, with its arguments");
   show->add_option("capability", o->capability)->required();
   AddFormat(show, o);
-  show->callback([o] { o->command = [o](Format format) { return RunCapShow(o->capability, format); }; });
-  CLI::App* version = app->add_subcommand("version", "version of krux, of the protocol and of the log format");
+  show->callback(
+      [o] { o->command = [o](Format format) { return RunCapShow(o->capability, format); }; });
+  CLI::App* version =
+      app->add_subcommand("version", "version of krux, of the protocol and of the log format");
   AddFormat(version, o);
   version->callback([o] { o->command = RunVersion; });
   CLI::App* help = app->add_subcommand("help", "krux help exit-codes");
@@ -189,7 +206,9 @@ int Main(int argc, char** argv) {
   while (own < argc && std::string_view(argv[own]) != "--") ++own;
   for (int i = own + 1; i < argc; ++i) o.call.after_dashes.emplace_back(argv[i]);
 
-  CLI::App app("krux runs the tool calls of agents that nobody trusts: one fresh, confined process each", "krux");
+  CLI::App app(
+      "krux runs the tool calls of agents that nobody trusts: one fresh, confined process each",
+      "krux");
   app.require_subcommand(1);
   app.set_version_flag("--version", "krux " KRUX_VERSION);
   AddCall(&app, &o);
@@ -197,7 +216,8 @@ int Main(int argc, char** argv) {
   AddAudit(&app, &o);
   AddSimple(&app, &o);
   const std::string first = own > 1 ? argv[1] : "-";
-  const auto named = app.get_subcommands([&](CLI::App* command) { return command->get_name() == first; });
+  const auto named =
+      app.get_subcommands([&](CLI::App* command) { return command->get_name() == first; });
   if (named.empty() && !first.starts_with("-")) {
     return ComplainUsage("`" + first + "` is no command; krux --help shows them");
   }
@@ -210,7 +230,8 @@ int Main(int argc, char** argv) {
   } catch (const CLI::ParseError& error) {
     return ComplainUsage(std::string(error.what()) + "; krux --help shows the commands");
   }
-  if (own < argc && !app.got_subcommand("call")) return ComplainUsage("only krux call takes words after `--`");
+  if (own < argc && !app.got_subcommand("call"))
+    return ComplainUsage("only krux call takes words after `--`");
   return o.command(FormatFromName(o.format));
 }
 

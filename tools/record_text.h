@@ -1,8 +1,8 @@
 // RecordText: a record of the log for people and programs: numbers become names, commitments are
 // replaced by what their openings say.
 //
-//   Result<cbor::Map> record = NamedRecord(view);       // {"seq": 7, "kind": "intent", "args": {…}, …}
-//   out.Text(RecordLine(*record) + "\n");               // one line for `krux audit tail`
+//   Result<cbor::Map> record = NamedRecord(view);       // {"seq": 7, "kind": "intent", "args":
+//   {…}, …} out.Text(RecordLine(*record) + "\n");               // one line for `krux audit tail`
 //
 // What an agent supplied stays as it is in the map; whoever prints it for a person escapes it.
 #pragma once

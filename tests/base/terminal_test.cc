@@ -26,8 +26,12 @@ TEST(Terminal, EveryC0ControlButNewlineAndTabIsEscaped) {
 TEST(Terminal, EscapeSequencesArriveVisible) {
   EXPECT_EQ(EscapeText("\x1b[2J"), "\\x1b[2J");
   EXPECT_EQ(EscapeText("\x1b]52;c;aGk=\x07"), "\\x1b]52;c;aGk=\\x07");
-  EXPECT_EQ(EscapeText("\xc2\x9b" "31m"), "\\u{9b}31m");  // CSI as one C1 character
-  EXPECT_EQ(EscapeText("\x9b" "31m"), "\\x9b31m");        // and as a bare byte
+  EXPECT_EQ(EscapeText("\xc2\x9b"
+                       "31m"),
+            "\\u{9b}31m");  // CSI as one C1 character
+  EXPECT_EQ(EscapeText("\x9b"
+                       "31m"),
+            "\\x9b31m");  // and as a bare byte
 }
 
 TEST(Terminal, MarksThatReorderOrHideTextAreEscaped) {
@@ -38,12 +42,12 @@ TEST(Terminal, MarksThatReorderOrHideTextAreEscaped) {
 
 TEST(Terminal, WhatIsNotUtf8IsEscapedByteByByte) {
   EXPECT_EQ(EscapeText("\xff"), "\\xff");
-  EXPECT_EQ(EscapeText("\xc0\x80"), "\\xc0\\x80");              // overlong NUL
-  EXPECT_EQ(EscapeText("\xe0\x80\x9b"), "\\xe0\\x80\\x9b");     // overlong C1
-  EXPECT_EQ(EscapeText("\xed\xa0\x80"), "\\xed\\xa0\\x80");     // surrogate
+  EXPECT_EQ(EscapeText("\xc0\x80"), "\\xc0\\x80");           // overlong NUL
+  EXPECT_EQ(EscapeText("\xe0\x80\x9b"), "\\xe0\\x80\\x9b");  // overlong C1
+  EXPECT_EQ(EscapeText("\xed\xa0\x80"), "\\xed\\xa0\\x80");  // surrogate
   EXPECT_EQ(EscapeText("\xf4\x90\x80\x80"), "\\xf4\\x90\\x80\\x80");
-  EXPECT_EQ(EscapeText("\xe2\x82"), "\\xe2\\x82");              // cut short
-  EXPECT_EQ(EscapeText("\xe2\x82\x1b"), "\\xe2\\x82\\x1b");     // the escape is not swallowed
+  EXPECT_EQ(EscapeText("\xe2\x82"), "\\xe2\\x82");           // cut short
+  EXPECT_EQ(EscapeText("\xe2\x82\x1b"), "\\xe2\\x82\\x1b");  // the escape is not swallowed
   EXPECT_EQ(EscapeText(std::string("a\0b", 3)), "a\\x00b");
 }
 
@@ -65,7 +69,8 @@ TEST(Terminal, NothingAtAllGetsThroughForAnyPairOfBytes) {
 
 TEST(Terminal, IsUtf8IsStrict) {
   EXPECT_TRUE(IsUtf8("") && IsUtf8("é漢👩") && IsUtf8("\xf4\x8f\xbf\xbf"));
-  EXPECT_FALSE(IsUtf8("\x80") || IsUtf8("\xc1\xbf") || IsUtf8("\xed\xbf\xbf") || IsUtf8("a\xe2\x82"));
+  EXPECT_FALSE(IsUtf8("\x80") || IsUtf8("\xc1\xbf") || IsUtf8("\xed\xbf\xbf") ||
+               IsUtf8("a\xe2\x82"));
 }
 
 }  // namespace

@@ -11,7 +11,8 @@ TEST(ExitCodes, TheDocumentedTableIsTheOneInTheCode) {
   std::vector<std::string> documented;
   for (const std::string& line : Lines("docs/EXIT_CODES.md")) {
     const std::vector<std::string> cells = Cells(line);
-    if (cells.size() != 3 || cells[0].empty() || !isdigit(static_cast<unsigned char>(cells[0][0]))) continue;
+    if (cells.size() != 3 || cells[0].empty() || !isdigit(static_cast<unsigned char>(cells[0][0])))
+      continue;
     documented.push_back(cells[0] + " " + cells[1] + " " + cells[2]);
   }
   const std::vector<std::string> coded = {

@@ -1,4 +1,5 @@
-// Sizes and names: a file that outgrows 600 lines or is named after nothing has lost its one purpose.
+// Sizes and names: a file that outgrows 600 lines or is named after nothing has lost its one
+// purpose.
 #include <gtest/gtest.h>
 
 #include "tests/house/tree.h"
@@ -22,7 +23,8 @@ std::vector<std::string> Words(const std::string& path) {
 }
 
 bool NamedAfterNothing(const std::string& path) {
-  static const char* const kWords[] = {"util", "utils", "common", "manager", "helper", "helpers", "misc"};
+  static const char* const kWords[] = {"util",   "utils",   "common", "manager",
+                                       "helper", "helpers", "misc"};
   for (const std::string& word : Words(path)) {
     for (const char* forbidden : kWords) {
       if (word == forbidden) return true;
@@ -50,7 +52,8 @@ TEST(Files, EveryHeaderOpensWithWhatItIs) {
     if (!path.ends_with(".h")) continue;
     const std::vector<std::string> lines = Lines(path);
     ASSERT_FALSE(lines.empty()) << path;
-    EXPECT_TRUE(lines.front().starts_with("//") || lines.front().starts_with("/* ")) << path << ": the first line says what the header is";
+    EXPECT_TRUE(lines.front().starts_with("//") || lines.front().starts_with("/* "))
+        << path << ": the first line says what the header is";
   }
 }
 

@@ -1,5 +1,5 @@
-// Reads every #include "folder/file.h" of the tree against the table of docs/ARCHITECTURE.md, so that
-// the page stays true and a forbidden include fails the build's first test.
+// Reads every #include "folder/file.h" of the tree against the table of docs/ARCHITECTURE.md, so
+// that the page stays true and a forbidden include fails the build's first test.
 #include <gtest/gtest.h>
 
 #include <map>
@@ -53,8 +53,8 @@ bool Allowed(const Table& table, const std::string& path, const std::string& tar
 
 TEST(Layering, TheTableNamesEveryFolderOfTheHouse) {
   const Table table = ReadTable();
-  for (const char* folder :
-       {"base", "policy", "sandbox", "audit", "audit/verify", "runtime", "gateway", "gateway/client", "tools"}) {
+  for (const char* folder : {"base", "policy", "sandbox", "audit", "audit/verify", "runtime",
+                             "gateway", "gateway/client", "tools"}) {
     EXPECT_TRUE(table.contains(folder)) << folder;
   }
 }
@@ -75,7 +75,8 @@ TEST(Layering, TheCheckTellsAForbiddenIncludeFromAnAllowedOne) {
 TEST(Layering, EveryIncludeObeysTheTable) {
   const Table table = ReadTable();
   for (const std::string& path : Sources()) {
-    if (path.starts_with("tests/") || path.starts_with("bench/") || path.starts_with("fuzz/")) continue;
+    if (path.starts_with("tests/") || path.starts_with("bench/") || path.starts_with("fuzz/"))
+      continue;
     ASSERT_FALSE(RowOf(table, path).empty()) << path << " lies in no row of docs/ARCHITECTURE.md";
     int number = 0;
     for (const std::string& line : Lines(path)) {
@@ -89,7 +90,8 @@ TEST(Layering, EveryIncludeObeysTheTable) {
         continue;
       }
       EXPECT_TRUE(Allowed(table, path, target))
-          << path << ":" << number << ": `" << RowOf(table, path) << "` may not include `" << target << "`";
+          << path << ":" << number << ": `" << RowOf(table, path) << "` may not include `" << target
+          << "`";
     }
   }
 }

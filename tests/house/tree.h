@@ -15,8 +15,9 @@ inline std::filesystem::path Root() { return KRUX_SOURCE_DIR; }
 
 // Every C and C++ file of the project, sorted, relative to the root. Build directories are no part.
 inline std::vector<std::string> Sources() {
-  static const char* const kFolders[] = {"base",    "policy", "sandbox", "vault", "audit", "runtime",
-                                         "gateway", "tools",  "tests",   "fuzz",  "bench"};
+  static const char* const kFolders[] = {"base",  "policy",  "sandbox", "vault",
+                                         "audit", "runtime", "gateway", "tools",
+                                         "tests", "fuzz",    "bench"};
   std::vector<std::string> found;
   for (const char* folder : kFolders) {
     if (!std::filesystem::exists(Root() / folder)) continue;

@@ -14,13 +14,22 @@ namespace {
 Ran Krux(std::vector<std::string> words) {
   words.insert(words.begin(), KruxProgram());
   // Folders that do not exist: whatever is asked here must not find, or start, a gateway.
-  return RunProgram(words, {.environment = {"KRUX_STATE_DIR=/nonexistent/state", "KRUX_RUNTIME_DIR=/nonexistent/run"}});
+  return RunProgram(words, {.environment = {"KRUX_STATE_DIR=/nonexistent/state",
+                                            "KRUX_RUNTIME_DIR=/nonexistent/run"}});
 }
 
 TEST(Cli, WrongCommandLinesAreUsageErrorsInOneLine) {
-  const std::vector<std::vector<std::string>> wrong = {
-      {}, {"cal"}, {"call"}, {"call", "fs.read", "a", "--nope"}, {"call", "-o", "xml", "fs.read", "a"},
-      {"gateway"}, {"audit"}, {"audit", "show"}, {"audit", "show", "x"}, {"cap", "show"}, {"version", "--", "x"}};
+  const std::vector<std::vector<std::string>> wrong = {{},
+                                                       {"cal"},
+                                                       {"call"},
+                                                       {"call", "fs.read", "a", "--nope"},
+                                                       {"call", "-o", "xml", "fs.read", "a"},
+                                                       {"gateway"},
+                                                       {"audit"},
+                                                       {"audit", "show"},
+                                                       {"audit", "show", "x"},
+                                                       {"cap", "show"},
+                                                       {"version", "--", "x"}};
   for (const auto& words : wrong) {
     const Ran ran = Krux(words);
     EXPECT_EQ(ran.exit, ToInt(ExitCode::kUsage)) << testing::PrintToString(words);
@@ -39,7 +48,8 @@ TEST(Cli, EscapesInTheCommandLineComeBackHarmless) {
 TEST(Cli, HelpListsEveryExitCode) {
   const Ran ran = Krux({"help", "exit-codes"});
   EXPECT_EQ(ran.exit, 0);
-#define X(enumerator, number, name, meaning) EXPECT_NE(ran.out.find(meaning), std::string::npos) << name;
+#define X(enumerator, number, name, meaning) \
+  EXPECT_NE(ran.out.find(meaning), std::string::npos) << name;
   KRUX_EXIT_CODES(X)
 #undef X
 }
@@ -49,8 +59,10 @@ TEST(Cli, ArgumentsThatCannotBeSaidAre65) {
   EXPECT_EQ(Krux({"call", "fs.read", "a", "limit=x"}).exit, ToInt(ExitCode::kBadData));
   EXPECT_EQ(Krux({"call", "fs.read", "\xff"}).exit, ToInt(ExitCode::kBadData));
   EXPECT_EQ(Krux({"call", "\xff", "a"}).exit, ToInt(ExitCode::kBadData));
-  EXPECT_EQ(Krux({"call", "fs.read", "--args", R"({"path":"a","path":"b"})"}).exit, ToInt(ExitCode::kBadData));
-  EXPECT_EQ(Krux({"call", "fs.read", "--args", R"({"path":"a\u0000b"})"}).exit, ToInt(ExitCode::kBadData));
+  EXPECT_EQ(Krux({"call", "fs.read", "--args", R"({"path":"a","path":"b"})"}).exit,
+            ToInt(ExitCode::kBadData));
+  EXPECT_EQ(Krux({"call", "fs.read", "--args", R"({"path":"a\u0000b"})"}).exit,
+            ToInt(ExitCode::kBadData));
   EXPECT_EQ(Krux({"call", "fs.read", "--args", "@/nonexistent"}).exit, ToInt(ExitCode::kNotFound));
 }
 
@@ -68,7 +80,8 @@ TEST(Cli, TheCatalogIsReadWithoutAGateway) {
 
 TEST(Cli, StatusWithoutAGatewayIs69OrAConfigError) {
   const Ran ran = Krux({"status"});
-  EXPECT_TRUE(ran.exit == ToInt(ExitCode::kUnreachable) || ran.exit == ToInt(ExitCode::kConfig)) << ran.err;
+  EXPECT_TRUE(ran.exit == ToInt(ExitCode::kUnreachable) || ran.exit == ToInt(ExitCode::kConfig))
+      << ran.err;
   EXPECT_TRUE(ran.err.starts_with("krux: "));
 }
 
@@ -95,10 +108,12 @@ TEST(Doctor, NamesMissingCgroupControllersTruthfully) {
       continue;
     }
     const size_t begin = mounts.rfind(' ', at - 1) + 1;
-    const std::string controllers = " " + ReadFile(mounts.substr(begin, at - begin) + "/cgroup.controllers");
+    const std::string controllers =
+        " " + ReadFile(mounts.substr(begin, at - begin) + "/cgroup.controllers");
     for (const char* name : {"memory", "pids", "cpu"}) {
-      const bool there = (controllers + " ").find(" " + std::string(name) + " ") != std::string::npos ||
-                         controllers.find(" " + std::string(name) + "\n") != std::string::npos;
+      const bool there =
+          (controllers + " ").find(" " + std::string(name) + " ") != std::string::npos ||
+          controllers.find(" " + std::string(name) + "\n") != std::string::npos;
       const bool said_missing = found.find(std::string("lacks")) != std::string::npos &&
                                 found.find(name, found.find("lacks")) != std::string::npos;
       if (geteuid() == 0) {
@@ -122,9 +137,11 @@ TEST(Doctor, NeedsDegradedPrintsALayerOrNothing) {
 
 TEST(Doctor, NoColorIsHonoured) {
   RunOptions options{.terminal = true, .environment = {"NO_COLOR=1"}};
-  EXPECT_EQ(RunProgram({KruxProgram(), "doctor", "--no-probe"}, options).out.find('\x1b'), std::string::npos);
+  EXPECT_EQ(RunProgram({KruxProgram(), "doctor", "--no-probe"}, options).out.find('\x1b'),
+            std::string::npos);
   options.environment = {};
-  EXPECT_NE(RunProgram({KruxProgram(), "doctor", "--no-probe"}, options).out.find('\x1b'), std::string::npos);
+  EXPECT_NE(RunProgram({KruxProgram(), "doctor", "--no-probe"}, options).out.find('\x1b'),
+            std::string::npos);
 }
 
 }  // namespace

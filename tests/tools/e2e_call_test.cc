@@ -1,5 +1,5 @@
-// The whole path, as its user sees it: client → gateway → decision → durable intent → confined worker
-// → durable outcome → answer. Each test has a gateway of its own.
+// The whole path, as its user sees it: client → gateway → decision → durable intent → confined
+// worker → durable outcome → answer. Each test has a gateway of its own.
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <sys/stat.h>
@@ -164,7 +164,8 @@ TEST(Call, AProgramsStreamsAndStatusArriveApart) {
   const auto exec = [&](std::vector<std::string> flags) {
     std::vector<std::string> all = words;
     all.insert(all.end(), flags.begin(), flags.end());
-    for (const char* word : {"--", "sh", "-c", "echo out; echo err >&2; exit 7"}) all.emplace_back(word);
+    for (const char* word : {"--", "sh", "-c", "echo out; echo err >&2; exit 7"})
+      all.emplace_back(word);
     return gateway.Krux(all);
   };
   const Ran plain = exec({});
@@ -231,13 +232,15 @@ TEST(Gateway, StopEndsEveryDaemonAndTheLogIsWhole) {
 }
 
 TEST(Doctor, TriesARealSandboxHereAndLeavesNothing) {
-  const Ran ran = RunProgram({KruxProgram(), "doctor", "-o", "json"}, {.environment = {"HOME=/nonexistent"}});
+  const Ran ran =
+      RunProgram({KruxProgram(), "doctor", "-o", "json"}, {.environment = {"HOME=/nonexistent"}});
   const cbor::Map answer = Json(ran);
   EXPECT_EQ(Text(answer, "probe_message"), "") << ran.err;
   for (const cbor::Value& check : *answer.Find("checks")->array()) {
     if (*check.map()->Find("layer") == cbor::Value(false)) continue;
     const std::string live = Text(*check.map(), "live");
-    EXPECT_TRUE(live == "held" || (live == "degraded" && Text(*check.map(), "name") == "cgroup")) << live;
+    EXPECT_TRUE(live == "held" || (live == "degraded" && Text(*check.map(), "name") == "cgroup"))
+        << live;
   }
   EXPECT_EQ(ran.exit, NeedsDegraded().empty() ? 0 : 71);
   for (const auto& entry : std::filesystem::directory_iterator("/tmp")) {
@@ -252,7 +255,8 @@ TEST(Rootless, ReadsAFileAndTheRecordSaysWhatIsMissing) {
   const std::string programs = "/tmp/krux-rootless-" + std::to_string(getpid());
   std::filesystem::create_directory(programs);
   chmod(programs.c_str(), 0755);
-  for (const auto& entry : std::filesystem::directory_iterator(std::filesystem::path(KruxProgram()).parent_path())) {
+  for (const auto& entry :
+       std::filesystem::directory_iterator(std::filesystem::path(KruxProgram()).parent_path())) {
     if (!entry.path().filename().string().starts_with("krux")) continue;
     if (entry.path().filename().string().ends_with("_test")) continue;
     std::filesystem::copy_file(entry.path(), programs + "/" + entry.path().filename().string());

@@ -1,5 +1,6 @@
 // Bad input through the whole path: a clean answer with the right exit code, no byte on stdout, and
-// the gateway goes on. One gateway for the suite; that it still serves at the end is part of the test.
+// the gateway goes on. One gateway for the suite; that it still serves at the end is part of the
+// test.
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/socket.h>
@@ -58,8 +59,9 @@ TEST_F(Input, AMissingPathIs66) {
 }
 
 TEST_F(Input, DotsNeverLeaveTheGrant) {
-  Refused({"call", "fs.read", "../../../etc/passwd"}, 77);       // /tmp/krux-test-…/work
-  Refused({"call", "fs.read", "../../../../../etc/passwd"}, 65);  // above the root is no path at all
+  Refused({"call", "fs.read", "../../../etc/passwd"}, 77);  // /tmp/krux-test-…/work
+  Refused({"call", "fs.read", "../../../../../etc/passwd"},
+          65);  // above the root is no path at all
   Refused({"call", "fs.read", "../secret"}, 77);
   EXPECT_EQ(Krux({"call", "fs.read", "x/../file"}).out, "content");
 }
@@ -123,12 +125,14 @@ TEST_F(Input, AHugeSparseFileIsCutAndSaysSo) {
 }
 
 TEST_F(Input, CapabilityNamesAreExact) {
-  for (const char* name : {"fs.raed", "FS.READ", "fs.Read", "fs..read", ".fs.read", "fs.read.", "fs.read ", " fs.read",
-                           "fs．read", "fs.re\u0430d", "../fs.read", "", "fs", "fs.read\n"}) {
+  for (const char* name :
+       {"fs.raed", "FS.READ", "fs.Read", "fs..read", ".fs.read", "fs.read.", "fs.read ", " fs.read",
+        "fs．read", "fs.re\u0430d", "../fs.read", "", "fs", "fs.read\n"}) {
     const Ran ran = Krux({"call", name, "file"});
     EXPECT_NE(ran.exit, 0) << name;
     EXPECT_EQ(ran.out, "") << name;
-    EXPECT_TRUE(ran.exit == 65 || ran.exit == 77 || ran.exit == 66 || ran.exit == 64) << name << ran.exit << ran.err;
+    EXPECT_TRUE(ran.exit == 65 || ran.exit == 77 || ran.exit == 66 || ran.exit == 64)
+        << name << ran.exit << ran.err;
   }
   Refused({"call", std::string(10'000, 'a')}, 65);
 }
@@ -148,7 +152,9 @@ TEST_F(Input, ArgumentsAreWhatTheCatalogSays) {
 }
 
 TEST_F(Input, EscapesNeverReachATerminalRaw) {
-  const std::string hostile = "a\x1b]0;owned\x07\x1b[2J\x9b" "31m\r\u202e\n";
+  const std::string hostile =
+      "a\x1b]0;owned\x07\x1b[2J\x9b"
+      "31m\r\u202e\n";
   WriteFile(Path("hostile"), hostile);
   const Ran content = Krux({"call", "fs.read", "hostile"}, {.terminal = true});
   EXPECT_EQ(content.exit, 0);
@@ -157,13 +163,17 @@ TEST_F(Input, EscapesNeverReachATerminalRaw) {
   EXPECT_NE(content.out.find("\\x1b]0;owned\\x07"), std::string::npos) << content.out;
   EXPECT_EQ(Krux({"call", "fs.read", "hostile"}).out, hostile);
   WriteFile(Path("name\x1b[2J"), "");
-  for (const std::vector<std::string>& words : std::vector<std::vector<std::string>>{
-           {"call", "fs.list", "."}, {"call", "fs.list", ".", "-o", "json"}, {"call", "fs.read", "gone\x1b[2J"},
-           {"call", "fs.read", "/etc/\x1b[2J"}, {"call", "\x1b[2J"}}) {
+  for (const std::vector<std::string>& words :
+       std::vector<std::vector<std::string>>{{"call", "fs.list", "."},
+                                             {"call", "fs.list", ".", "-o", "json"},
+                                             {"call", "fs.read", "gone\x1b[2J"},
+                                             {"call", "fs.read", "/etc/\x1b[2J"},
+                                             {"call", "\x1b[2J"}}) {
     const Ran ran = Krux(words, {.terminal = true});
     EXPECT_EQ(ran.out.find('\x1b'), std::string::npos) << testing::PrintToString(words);
   }
-  const Ran exec = Krux({"call", "--profile", "local_dev", "proc.exec", "--", "printf", "\\033[2J"}, {.terminal = true});
+  const Ran exec = Krux({"call", "--profile", "local_dev", "proc.exec", "--", "printf", "\\033[2J"},
+                        {.terminal = true});
   EXPECT_EQ(exec.out.find('\x1b'), std::string::npos);
 }
 
@@ -176,9 +186,19 @@ TEST_F(Input, MalformedFramesGetACleanErrorAndTheGatewayGoesOn) {
   cbor::Bytes trailing = hello;
   trailing.push_back(0);
   const std::vector<cbor::Bytes> frames = {
-      {0xff}, {0x00}, {0xa1}, {0x5b, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff}, {0xbf, 0xff}, deep, truncated, trailing,
-      cbor::Encode(cbor::Map{{"type", "nope"}}), cbor::Encode(cbor::Map{{"type", 7}}), cbor::Encode(cbor::Array{}),
-      cbor::Encode(cbor::Map{{"type", "call"}}), cbor::Encode(cbor::Map{{"type", "hello"}, {"version", 1}, {"x", 1}}),
+      {0xff},
+      {0x00},
+      {0xa1},
+      {0x5b, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff},
+      {0xbf, 0xff},
+      deep,
+      truncated,
+      trailing,
+      cbor::Encode(cbor::Map{{"type", "nope"}}),
+      cbor::Encode(cbor::Map{{"type", 7}}),
+      cbor::Encode(cbor::Array{}),
+      cbor::Encode(cbor::Map{{"type", "call"}}),
+      cbor::Encode(cbor::Map{{"type", "hello"}, {"version", 1}, {"x", 1}}),
       cbor::Encode(cbor::Map{{"type", "stop"}})};
   for (size_t i = 0; i < frames.size(); ++i) {
     Result<Channel> channel = Channel::Connect(socket);

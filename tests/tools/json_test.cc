@@ -13,7 +13,8 @@ std::string ErrorOf(std::string_view text) {
 }
 
 TEST(Json, ReadsWhatArgumentsAreMadeOf) {
-  const Result<cbor::Value> value = ParseJson(R"({"b":[1,-2,true,null,"é"],"a":{"x":18446744073709551615}})");
+  const Result<cbor::Value> value =
+      ParseJson(R"({"b":[1,-2,true,null,"é"],"a":{"x":18446744073709551615}})");
   ASSERT_TRUE(value) << value.error().message;
   EXPECT_EQ(*value, cbor::Value(cbor::Map{{"a", cbor::Map{{"x", UINT64_MAX}}},
                                           {"b", cbor::Array{1, -2, true, nullptr, "é"}}}));
@@ -26,11 +27,13 @@ TEST(Json, RefusesWhatTheLibraryWouldAccept) {
   EXPECT_NE(ErrorOf("1e3").find("whole number"), std::string::npos);
   EXPECT_NE(ErrorOf(std::string(100'000, '[')).find("deeper"), std::string::npos);
   EXPECT_NE(ErrorOf(std::string(kMaxJsonDepth + 1, '[')).find("deeper"), std::string::npos);
-  EXPECT_NE(ErrorOf("\"" + std::string(kMaxJsonBytes, 'a') + "\"").find("longer"), std::string::npos);
+  EXPECT_NE(ErrorOf("\"" + std::string(kMaxJsonBytes, 'a') + "\"").find("longer"),
+            std::string::npos);
 }
 
 TEST(Json, RefusesWhatIsNoJson) {
-  for (const char* text : {"", "{", "[1,]", "{\"a\"}", "nul", "1 2", "\"\xff\"", "\"\\ud800\"", "{1:2}", "NaN", "01"}) {
+  for (const char* text : {"", "{", "[1,]", "{\"a\"}", "nul", "1 2", "\"\xff\"", "\"\\ud800\"",
+                           "{1:2}", "NaN", "01"}) {
     EXPECT_NE(ErrorOf(text), "accepted") << text;
   }
 }
@@ -46,7 +49,8 @@ TEST(Json, PrintsInOneLineAndIndented) {
 }
 
 TEST(Json, ForATerminalNothingButPrintableAsciiIsLeft) {
-  const std::string text = PrintJson("\x1b[2J \u009b \u202e \x7f é", {.indent = -1, .ascii_only = true});
+  const std::string text =
+      PrintJson("\x1b[2J \u009b \u202e \x7f é", {.indent = -1, .ascii_only = true});
   for (const char c : text) EXPECT_TRUE(c >= 0x20 && c < 0x7f) << text;
 }
 

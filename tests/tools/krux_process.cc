@@ -31,12 +31,14 @@ struct Pipe {
   bool ok = false;
 };
 
-[[noreturn]] void Become(const std::vector<std::string>& argv, const RunOptions& options, int in, int out, int err) {
+[[noreturn]] void Become(const std::vector<std::string>& argv, const RunOptions& options, int in,
+                         int out, int err) {
   dup2(in, 0);
   dup2(out, 1);
   dup2(err, 2);
   if (options.uid) {
-    if (setgroups(0, nullptr) != 0 || setgid(*options.uid) != 0 || setuid(*options.uid) != 0) _exit(126);
+    if (setgroups(0, nullptr) != 0 || setgid(*options.uid) != 0 || setuid(*options.uid) != 0)
+      _exit(126);
   }
   if (chdir(options.cwd.c_str()) != 0) _exit(126);
   std::vector<std::string> environment{"PATH=/usr/bin:/bin", "LANG=C.UTF-8", "TERM=xterm"};
@@ -110,12 +112,14 @@ Ran RunProgram(const std::vector<std::string>& argv, const RunOptions& options) 
   close(out.fds[1]);
   close(err.fds[1]);
   if (its_side >= 0) close(its_side);
-  [[maybe_unused]] const ssize_t written = write(in.fds[1], options.stdin_text.data(), options.stdin_text.size());
+  [[maybe_unused]] const ssize_t written =
+      write(in.fds[1], options.stdin_text.data(), options.stdin_text.size());
   close(in.fds[1]);
 
   Ran ran;
   const auto end = Clock::now() + std::chrono::milliseconds(options.timeout_ms);
-  pollfd polls[2] = {{options.terminal ? terminal : out.fds[0], POLLIN, 0}, {options.terminal ? -1 : err.fds[0], POLLIN, 0}};
+  pollfd polls[2] = {{options.terminal ? terminal : out.fds[0], POLLIN, 0},
+                     {options.terminal ? -1 : err.fds[0], POLLIN, 0}};
   while ((polls[0].fd >= 0 || polls[1].fd >= 0) && Clock::now() < end) {
     if (poll(polls, 2, 100) <= 0) continue;
     if (polls[0].revents != 0 && !Drain(polls[0].fd, &ran.out)) polls[0].fd = -1;
@@ -170,7 +174,8 @@ PrivateGateway::~PrivateGateway() {
 Ran PrivateGateway::Krux(std::vector<std::string> words, RunOptions options) const {
   const std::string degraded = options.as_it_is ? "" : NeedsDegraded();
   if (!degraded.empty()) {
-    if (!words.empty() && words[0] == "call") words.insert(words.begin() + 1, "--allow-degraded=" + degraded);
+    if (!words.empty() && words[0] == "call")
+      words.insert(words.begin() + 1, "--allow-degraded=" + degraded);
     if (words.size() > 1 && words[0] == "gateway" && words[1] == "start") {
       words.insert(words.begin() + 2, "--allow-degraded=" + degraded);
     }

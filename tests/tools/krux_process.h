@@ -14,19 +14,19 @@
 namespace krux::tools {
 
 struct Ran {
-  int exit = -1;       // 128 + signal where a signal ended it; -1 where it did not end in time
-  std::string out;     // all that a terminal got, where there was one
+  int exit = -1;    // 128 + signal where a signal ended it; -1 where it did not end in time
+  std::string out;  // all that a terminal got, where there was one
   std::string err;
 };
 
 struct RunOptions {
   std::string cwd = "/";
   std::string stdin_text = {};
-  bool terminal = false;                   // stdout and stderr are a pseudo-terminal
-  std::vector<std::string> environment = {};// NAME=value, added to a small fixed one
+  bool terminal = false;                      // stdout and stderr are a pseudo-terminal
+  std::vector<std::string> environment = {};  // NAME=value, added to a small fixed one
   std::optional<uid_t> uid = {};              // runs as this user and group, without others
   int timeout_ms = 60'000;
-  bool as_it_is = false;                   // PrivateGateway adds no --allow-degraded
+  bool as_it_is = false;  // PrivateGateway adds no --allow-degraded
 };
 
 Ran RunProgram(const std::vector<std::string>& argv, const RunOptions& options = {});
@@ -41,7 +41,8 @@ std::string ReadFile(const std::string& path);
 class PrivateGateway {
  public:
   // `owner`: the whole of it belongs to, and runs as, that user.
-  explicit PrivateGateway(std::optional<uid_t> owner = std::nullopt, std::string program = KruxProgram());
+  explicit PrivateGateway(std::optional<uid_t> owner = std::nullopt,
+                          std::string program = KruxProgram());
   ~PrivateGateway();
   PrivateGateway(const PrivateGateway&) = delete;
   PrivateGateway& operator=(const PrivateGateway&) = delete;

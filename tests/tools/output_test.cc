@@ -1,5 +1,5 @@
-// What reaches a terminal, and what reaches a pipe: the same Output in a child whose stdout is one or
-// the other.
+// What reaches a terminal, and what reaches a pipe: the same Output in a child whose stdout is one
+// or the other.
 #include "tools/output.h"
 
 #include <fcntl.h>
@@ -19,7 +19,8 @@ namespace {
 std::string ReadAll(int fd) {
   std::string text;
   char buffer[4096];
-  for (ssize_t got; (got = read(fd, buffer, sizeof buffer)) > 0;) text.append(buffer, static_cast<size_t>(got));
+  for (ssize_t got; (got = read(fd, buffer, sizeof buffer)) > 0;)
+    text.append(buffer, static_cast<size_t>(got));
   return text;
 }
 
@@ -89,8 +90,9 @@ TEST(Output, JsonlIsOneLineAndCborIsCbor) {
 }
 
 TEST(Output, TableCellsAreEscapedAndAligned) {
-  EXPECT_EQ(Capture(false, [] { Output(Format::kTable).Table({{"a\n", "x"}, {"long one", "y\x1b"}}); }),
-            "a\\n       x\nlong one  y\\x1b\n");
+  EXPECT_EQ(
+      Capture(false, [] { Output(Format::kTable).Table({{"a\n", "x"}, {"long one", "y\x1b"}}); }),
+      "a\\n       x\nlong one  y\\x1b\n");
 }
 
 TEST(Output, BytesThatAreNoTextBecomeBase64) {
