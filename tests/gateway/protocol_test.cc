@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <fstream>
+
 #include "base/channel.h"
 #include "gateway/supervisor_message.h"
 
@@ -74,6 +76,30 @@ TEST(Protocol, TheTableKeepsAgentsFromTheOperatorsRequests) {
   EXPECT_EQ(FindRequest("hello")->state, ConnectionState::kNew);
   EXPECT_EQ(FindRequest("Hello"), nullptr);
   EXPECT_EQ(FindRequest(""), nullptr);
+}
+
+// docs/PROTOCOL.md and the table in the code are one table.
+TEST(Protocol, TheDocumentHasTheTableOfTheCode) {
+  std::ifstream document(KRUX_SOURCE_DIR "/docs/PROTOCOL.md");
+  ASSERT_TRUE(document.is_open());
+  bool inside = false;
+  size_t rows = 0;
+  for (std::string line; std::getline(document, line);) {
+    if (line.starts_with("<!-- request table")) inside = true;
+    if (line.starts_with("<!-- end of request table")) inside = false;
+    if (!inside || !line.starts_with("| `")) continue;
+    ++rows;
+    const std::string name = line.substr(3, line.find('`', 3) - 3);
+    const RequestRule* rule = FindRequest(name);
+    ASSERT_NE(rule, nullptr) << line;
+    EXPECT_EQ((rule->doors & kAgentDoor) != 0, line.find("agent") != std::string::npos) << line;
+    EXPECT_EQ((rule->doors & kAdminDoor) != 0, line.find("admin") != std::string::npos) << line;
+    EXPECT_EQ(rule->state == ConnectionState::kNew, line.find("| new |") != std::string::npos) << line;
+    EXPECT_TRUE(line.ends_with("| " + std::to_string(rule->fds) + " |")) << line;
+  }
+#define X(enumerator, name, doors, state, fds, handler) +1
+  EXPECT_EQ(rows, size_t{0 KRUX_REQUESTS(X)});
+#undef X
 }
 
 TEST(Protocol, TheSupervisorHearsThreeThings) {
