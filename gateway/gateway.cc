@@ -126,6 +126,9 @@ void Gateway::ReapLater() {
 
 void Gateway::OnPacket(Connection& connection, Packet packet) {
   if (connection.turned_away) return;
+  if (stopping_ != Stopping::kNo) {
+    return ReplyError(connection, {ExitCode::kUnreachable, 0, "stop", "the gateway is stopping; retry"});
+  }
   auto value = cbor::Decode(packet.bytes);
   if (!value) return ReplyError(connection, value.error());
   auto type = MessageTypeOf(*value);

@@ -77,6 +77,7 @@ class Supervisor {
  private:
   void StartGeneration() {
     started_ns_ = SystemClock().MonotonicNs();
+    clients_ = 0;
     generation_ = std::make_unique<Generation>(
         loop_, ground_,
         Generation::Callbacks{.on_ready = [this] { OnReady(); },
@@ -101,11 +102,12 @@ class Supervisor {
     }
     if (!served_) ready_.Say("ok " + std::to_string(getpid()));
     served_ = true;
-    OnClients(0);
+    OnClients(clients_);  // somebody may have connected before the start was durable
   }
 
   void OnClients(uint64_t count) {
-    if (count > 0 || options_.keep) {
+    clients_ = count;
+    if (count > 0 || options_.keep || !served_) {
       idle_.Reset();
       return;
     }
@@ -176,6 +178,7 @@ class Supervisor {
   EventSource backoff_;
   std::optional<Error> failure_;
   uint64_t started_ns_ = 0;
+  uint64_t clients_ = 0;
   int short_lives_ = 0;
   bool served_ = false;
   bool finishing_ = false;

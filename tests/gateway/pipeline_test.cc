@@ -380,6 +380,9 @@ TEST(Pipeline, AStoppingGatewayCancelsRecordsAndEndsItsSessions) {
   world.OnLoop([&] { world.gateway->Stop([&] { world.trace.Add("stopped"); }); });
   ASSERT_GE(world.trace.Await("stopped"), 0);
   caller.join();
+  const auto late = Read(client);
+  ASSERT_FALSE(late.has_value());
+  EXPECT_EQ(late.error().code, ExitCode::kUnreachable);
   EXPECT_LT(world.trace.IndexOf("ack outcome"), world.trace.IndexOf("stopped"));
   EXPECT_EQ(world.audit->Drafts(audit::Kind::kAdmin).size(), 2u);
   EXPECT_EQ(world.audit->Drafts(audit::Kind::kSession).size(), 2u);
