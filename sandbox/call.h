@@ -24,6 +24,7 @@ struct CallWorld {
   std::vector<uint32_t> groups;   // supplementary groups that stay (rootless)
   uint32_t skip_steps = 0;        // test build only
   uint64_t skip_namespaces = 0;   // test build only
+  bool ignore_receipt = false;    // test build only
 };
 
 class Call {
@@ -70,6 +71,7 @@ class Call {
   uint64_t deadline_ns_ = 0;
   std::optional<Done::End> killed_;
   bool reported_ = false;  // kruxd has heard of the end of this call
+  bool ignore_receipt_ = false;  // test build only
 };
 
 }  // namespace krux::sandbox

@@ -32,6 +32,7 @@ class Spawnd {
     world_.rootless = flags.rootless;
     world_.skip_steps = flags.skip_steps;
     world_.skip_namespaces = flags.skip_namespaces;
+    world_.ignore_receipt = flags.ignore_receipt;
     if (flags.cgroup_fd >= 0) {
       if (Result<CgroupTree> tree = CgroupTree::Open(UniqueFd(flags.cgroup_fd))) cgroups_ = std::move(*tree);
     }

@@ -103,6 +103,7 @@ SpawndFlags ParseSpawndFlags(int argc, char** argv) {
       if (std::strcmp(name, Name(static_cast<Step>(i))) == 0) flags.skip_steps |= 1u << i;
     }
   }
+  flags.ignore_receipt = FlagSet(argc, argv, "--test-ignore-receipt");
   for (int n = 0; const char* name = FlagValue(argc, argv, "--test-skip-namespace", n); ++n) {
     for (const NamespaceKind& kind : kNamespaces) {
       if (std::strcmp(name, kind.name) == 0) flags.skip_namespaces |= kind.flag;

@@ -23,6 +23,7 @@ struct SpawndFlags {
   bool rootless = false;
   uint32_t skip_steps = 0;        // test build only: --test-skip STEP
   uint64_t skip_namespaces = 0;   // test build only: --test-skip-namespace NAME, CLONE_NEW* flags
+  bool ignore_receipt = false;    // test build only: --test-ignore-receipt lets a weaker call go on
 };
 SpawndFlags ParseSpawndFlags(int argc, char** argv);
 

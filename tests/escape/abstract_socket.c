@@ -12,7 +12,8 @@ int main(int argc, char** argv) {
   strncpy(to.sun_path + 1, name, sizeof to.sun_path - 2);
   const socklen_t size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + strlen(name));
   int pair[2];
-  if (socketpair(AF_UNIX, SOCK_STREAM, 0, pair) == 0 && connect(pair[0], (struct sockaddr*)&to, size) == 0) {
+  if (socketpair(AF_UNIX, SOCK_STREAM, 0, pair) == 0 &&
+      connect(pair[0], (struct sockaddr*)&to, size) == 0) {
     escaped("connected a pair to @%s", name);
   }
   const int fd = socket(AF_UNIX, SOCK_STREAM, 0);

@@ -38,12 +38,15 @@ void GiveLinks(Scene& scene, const std::string& target) {
   scene.Arg("made-by-host");
   GiveSecret(scene);
 }
-void GiveRelativeLink(Scene& scene) { GiveLinks(scene, "../" + Secret(scene).substr(sizeof("/var/tmp"))); }
+void GiveRelativeLink(Scene& scene) {
+  GiveLinks(scene, "../" + Secret(scene).substr(sizeof("/var/tmp")));
+}
 void GiveAbsoluteLink(Scene& scene) { GiveLinks(scene, Secret(scene)); }
 
 // What may stand in the root of a sandbox whose WORK lies below /var/tmp.
 void GiveRootNames(Scene& scene) {
-  for (const char* name : {"usr", "bin", "sbin", "lib", "lib32", "lib64", "libx32", "etc", "dev", "tmp", "proc", "var"}) {
+  for (const char* name : {"usr", "bin", "sbin", "lib", "lib32", "lib64", "libx32", "etc", "dev",
+                           "tmp", "proc", "var"}) {
     scene.Arg(name);
   }
 }
@@ -106,7 +109,8 @@ void GivePort(Scene& scene, int type) {
 void GiveTcpPort(Scene& scene) { GivePort(scene, SOCK_STREAM); }
 void GiveUdpPort(Scene& scene) { GivePort(scene, SOCK_DGRAM); }
 
-// A process of the host under the id that the program has outside: only its being unseen protects it.
+// A process of the host under the id that the program has outside: only its being unseen protects
+// it.
 void GiveProcess(Scene& scene) {
   const pid_t pid = fork();
   if (pid == 0) {
@@ -118,7 +122,10 @@ void GiveProcess(Scene& scene) {
   }
   // Only once the id is changed is it a bait.
   struct stat st{};
-  for (int i = 0; i < 1000 && (stat(("/proc/" + std::to_string(pid)).c_str(), &st) != 0 || st.st_uid == 0); ++i) usleep(1000);
+  for (int i = 0;
+       i < 1000 && (stat(("/proc/" + std::to_string(pid)).c_str(), &st) != 0 || st.st_uid == 0);
+       ++i)
+    usleep(1000);
   scene.Arg(std::to_string(pid));
   scene.After([pid] {
     int status = 0;
@@ -145,7 +152,8 @@ void GiveSharedMemory(Scene& scene) {
 // Copies of the program itself that gain by being executed: one setuid root, one with capabilities.
 void GivePrivilegedPrograms(Scene& scene) {
   scene.writable = false;
-  const std::string setuid = scene.program_path() + "-setuid", capable = scene.program_path() + "-capable";
+  const std::string setuid = scene.program_path() + "-setuid",
+                    capable = scene.program_path() + "-capable";
   std::filesystem::copy_file(scene.program_path(), setuid);
   std::filesystem::copy_file(scene.program_path(), capable);
   EXPECT_EQ(chown(setuid.c_str(), 0, 0), 0);
@@ -155,7 +163,8 @@ void GivePrivilegedPrograms(Scene& scene) {
   caps.data[0].permitted = ~0u;
   caps.data[1].permitted = 0xff;
   EXPECT_EQ(chmod(capable.c_str(), 0755), 0);
-  EXPECT_EQ(setxattr(capable.c_str(), "security.capability", &caps, sizeof caps, 0), 0) << strerror(errno);
+  EXPECT_EQ(setxattr(capable.c_str(), "security.capability", &caps, sizeof caps, 0), 0)
+      << strerror(errno);
   scene.Arg(setuid);
   scene.Arg(capable);
 }
@@ -165,7 +174,8 @@ void GiveHandle(Scene& scene) {
   auto* handle = reinterpret_cast<file_handle*>(room);
   int mount = 0;
   handle->handle_bytes = MAX_HANDLE_SZ;
-  EXPECT_EQ(name_to_handle_at(AT_FDCWD, Secret(scene).c_str(), handle, &mount, 0), 0) << strerror(errno);
+  EXPECT_EQ(name_to_handle_at(AT_FDCWD, Secret(scene).c_str(), handle, &mount, 0), 0)
+      << strerror(errno);
   std::string hex;
   for (unsigned i = 0; i < handle->handle_bytes; ++i) {
     char byte[3];
@@ -240,7 +250,8 @@ const std::vector<EscapeCase> kCases = {
     {"mknod_setuid", "mknod: EPERM", Control::kCaller, nullptr},
     {"openat2_setuid", "openat2: ENOSYS", Control::kCaller, nullptr},
     {"exec_setuid_memfd", "fchmod: EPERM", Control::kCaller, nullptr},
-    {"gain_by_exec", "no id and no capability was gained", Control::kCaller, GivePrivilegedPrograms},
+    {"gain_by_exec", "no id and no capability was gained", Control::kCaller,
+     GivePrivilegedPrograms},
     // sockets
     {"unix_socket_in_grant", "socket: EPERM", Control::kCaller, GiveSocketsInGrant},
     {"abstract_socket", "socket: EPERM", Control::kCaller, GiveAbstractSocket},

@@ -32,7 +32,9 @@ void BecomeTerminalSession(const char* terminal) {
   dup2(out, 1);
   dup2(out, kLeftOpen);
   const uint32_t id = scene.caller();
-  if (!as_root && (setgroups(0, nullptr) != 0 || setresgid(id, id, id) != 0 || setresuid(id, id, id) != 0)) _exit(90);
+  if (!as_root &&
+      (setgroups(0, nullptr) != 0 || setresgid(id, id, id) != 0 || setresuid(id, id, id) != 0))
+    _exit(90);
   if (chdir(scene.work().path().c_str()) != 0) _exit(91);
   std::vector<std::string> command = scene.Command();
   std::vector<char*> argv;
@@ -44,7 +46,8 @@ void BecomeTerminalSession(const char* terminal) {
 
 // pid 1 of a pid namespace with a proc of its own; the program is its child.
 [[noreturn]] void BecomeInit(const Scene& scene, bool as_root, const char* terminal, int out) {
-  if (mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0 || mount("proc", "/proc", "proc", 0, nullptr) != 0) {
+  if (mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0 ||
+      mount("proc", "/proc", "proc", 0, nullptr) != 0) {
     _exit(93);
   }
   const pid_t pid = fork();

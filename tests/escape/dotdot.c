@@ -1,6 +1,6 @@
-/* Climbs out of WORK with `..`: in one path, one step at a time with descriptors, and by fchdir, and
- * opens the file argv[1] from wherever that ends.
- * Rings: mount (above WORK there is only the empty root). */
+/* Climbs out of WORK with `..`: in one path, one step at a time with descriptors, and by fchdir,
+ * and opens the file argv[1] from wherever that ends. Rings: mount (above WORK there is only the
+ * empty root). */
 #include <fcntl.h>
 
 #include "tests/escape/verdict.h"
@@ -20,6 +20,7 @@ int main(int argc, char** argv) {
   }
   if (dir < 0) broken("open .: %s", error_name());
   if (openat(dir, outside + 1, O_RDONLY) >= 0) escaped("%s opens from the top", outside);
-  if (fchdir(dir) == 0 && open(outside + 1, O_RDONLY) >= 0) escaped("%s opens after fchdir", outside);
+  if (fchdir(dir) == 0 && open(outside + 1, O_RDONLY) >= 0)
+    escaped("%s opens after fchdir", outside);
   contained("open: %s", error_name());
 }

@@ -13,8 +13,10 @@ int main(void) {
   if (fd < 0) broken("creat: %s", error_name());
   const unsigned long modes[] = {04755, 02755, 06755, 1ul << 32 | 04755};
   for (size_t i = 0; i < sizeof modes / sizeof modes[0]; i++) {
-    if (syscall(kFchmodat2, AT_FDCWD, "fchmodat2-file", modes[i], 0) == 0) escaped("fchmodat2 %lo", modes[i]);
-    if (syscall(kFchmodat2, fd, "", modes[i], AT_EMPTY_PATH) == 0) escaped("fchmodat2 %lo of a descriptor", modes[i]);
+    if (syscall(kFchmodat2, AT_FDCWD, "fchmodat2-file", modes[i], 0) == 0)
+      escaped("fchmodat2 %lo", modes[i]);
+    if (syscall(kFchmodat2, fd, "", modes[i], AT_EMPTY_PATH) == 0)
+      escaped("fchmodat2 %lo of a descriptor", modes[i]);
   }
   contained("fchmodat2: %s", error_name());
 }

@@ -1,5 +1,6 @@
-// The built-in file worker with requests that kruxd would never write, on targets that a hostile WORK
-// would hold: it must neither hang, nor read what is not granted, nor open anything but a file.
+// The built-in file worker with requests that kruxd would never write, on targets that a hostile
+// WORK would hold: it must neither hang, nor read what is not granted, nor open anything but a
+// file.
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
@@ -26,7 +27,9 @@ constexpr char kSecret[] = "what the host keeps to itself\n";
 class FsWorkerTest : public testing::TestWithParam<bool> {
  protected:
   FsWorkerTest()
-      : caller_(GetParam() ? SpawndHarness::kRootlessId : SpawndHarness::kClientId), work_(caller_), outside_(caller_) {}
+      : caller_(GetParam() ? SpawndHarness::kRootlessId : SpawndHarness::kClientId),
+        work_(caller_),
+        outside_(caller_) {}
 
   void SetUp() override {
     ASSERT_EQ(geteuid(), 0u);
@@ -48,10 +51,13 @@ class FsWorkerTest : public testing::TestWithParam<bool> {
   };
 
   // A request for `path` whose scope allows everything and which is granted `grant`.
-  cbor::Bytes Request(const std::string& cap, const std::string& path, const std::string& grant, uint64_t offset = 0) {
+  cbor::Bytes Request(const std::string& cap, const std::string& path, const std::string& grant,
+                      uint64_t offset = 0) {
     runtime::Request request;
     request.capability = cap;
-    request.args = cap == "fs.stat" ? cbor::Map{{"path", path}} : cbor::Map{{"path", path}, {"offset", offset}, {"limit", 4096u}};
+    request.args = cap == "fs.stat"
+                       ? cbor::Map{{"path", path}}
+                       : cbor::Map{{"path", path}, {"offset", offset}, {"limit", 4096u}};
     request.grants = {{grant, true, true, true}};
     request.read_scope.clauses.push_back(policy::Clause{});
     request.read_scope.clauses.back().any = true;
@@ -74,10 +80,12 @@ class FsWorkerTest : public testing::TestWithParam<bool> {
       ADD_FAILURE() << (failed != nullptr ? failed->error.message : "no end");
       return answer;
     }
-    EXPECT_EQ(done->end, Done::End::kExited) << "the worker hung or crashed, status " << done->status;
+    EXPECT_EQ(done->end, Done::End::kExited)
+        << "the worker hung or crashed, status " << done->status;
     answer.meta = ResultMeta(*done);
     answer.data = ResultData(*done);
-    if (const cbor::Map* meta = answer.meta.map(); meta != nullptr && meta->Find("code") != nullptr) {
+    if (const cbor::Map* meta = answer.meta.map();
+        meta != nullptr && meta->Find("code") != nullptr) {
       answer.code = static_cast<int64_t>(*meta->Find("code")->uint());
     }
     return answer;
@@ -87,7 +95,9 @@ class FsWorkerTest : public testing::TestWithParam<bool> {
   }
   std::string In(const std::string& name) const { return work_.path() + "/" + name; }
 
-  void Own(const std::string& name) const { ASSERT_EQ(lchown(In(name).c_str(), caller_, caller_), 0); }
+  void Own(const std::string& name) const {
+    ASSERT_EQ(lchown(In(name).c_str(), caller_, caller_), 0);
+  }
 
   uint32_t caller_;
   ScratchDir work_, outside_;
@@ -112,7 +122,8 @@ TEST_P(FsWorkerTest, OnlyRegularFilesAreOpened) {
   }
   for (const char* name : {"pipe", "null", "disk", "socket", "dir"}) {
     const Answer answer = Read(name);
-    EXPECT_EQ(answer.code, ToInt(ExitCode::kBadData)) << name << " " << cbor::Diagnostic(answer.meta);
+    EXPECT_EQ(answer.code, ToInt(ExitCode::kBadData))
+        << name << " " << cbor::Diagnostic(answer.meta);
     EXPECT_EQ(answer.data, "") << name;
     // Seen without being opened.
     EXPECT_EQ(Send(Request("fs.stat", In(name), work_.path())).code, 0) << name;
@@ -129,7 +140,8 @@ TEST_P(FsWorkerTest, ASparseFileOfOneTebibyteCostsNoMoreThanItsAnswer) {
   EXPECT_EQ(start.code, 0) << cbor::Diagnostic(start.meta);
   EXPECT_EQ(start.data, std::string(4096, '\0'));
   EXPECT_EQ(Read("sparse", kSize - 10).data, std::string(10, '\0'));
-  for (const uint64_t offset : {uint64_t{kSize}, uint64_t{INT64_MAX}, UINT64_MAX, UINT64_MAX - 4095}) {
+  for (const uint64_t offset :
+       {uint64_t{kSize}, uint64_t{INT64_MAX}, UINT64_MAX, UINT64_MAX - 4095}) {
     EXPECT_EQ(Read("sparse", offset).data, "") << offset;
   }
 }
@@ -140,9 +152,16 @@ TEST_P(FsWorkerTest, LinksThatLeaveTheGrantLeadNowhere) {
   const struct {
     const char* name;
     std::string target;
-  } links[] = {{"absolute", secret}, {"relative", relative}, {"magic", "/proc/self/root" + secret},
-               {"magic-fd", "/proc/self/fd/3"}, {"magic-cwd", "/proc/self/cwd"}, {"root", "/"}, {"up", ".."},
-               {"chain", "relative"}, {"loop", "loop"}, {"canary", "/.krux-canary"}};
+  } links[] = {{"absolute", secret},
+               {"relative", relative},
+               {"magic", "/proc/self/root" + secret},
+               {"magic-fd", "/proc/self/fd/3"},
+               {"magic-cwd", "/proc/self/cwd"},
+               {"root", "/"},
+               {"up", ".."},
+               {"chain", "relative"},
+               {"loop", "loop"},
+               {"canary", "/.krux-canary"}};
   for (const auto& link : links) {
     ASSERT_EQ(symlink(link.target.c_str(), In(link.name).c_str()), 0);
     Own(link.name);
@@ -150,16 +169,20 @@ TEST_P(FsWorkerTest, LinksThatLeaveTheGrantLeadNowhere) {
     EXPECT_GT(answer.code, 0) << link.name << " " << cbor::Diagnostic(answer.meta);
     EXPECT_EQ(answer.data, "") << link.name;
   }
-  for (const std::string& path : {"root" + secret, "up/" + secret.substr(sizeof("/var/tmp")), std::string("magic-cwd/secret")}) {
+  for (const std::string& path : {"root" + secret, "up/" + secret.substr(sizeof("/var/tmp")),
+                                  std::string("magic-cwd/secret")}) {
     EXPECT_EQ(Read(path).data, "") << path;
   }
 }
 
 // The kernel has the last word also where the request lies about what was granted.
 TEST_P(FsWorkerTest, AGrantThatTheTemplateDoesNotHaveIsNotThere) {
-  for (const std::string& grant : {std::string("/"), std::string("/proc"), std::string("/etc"), outside_.path()}) {
-    for (const std::string& path : {outside_.path() + "/secret", std::string("/etc/shadow"), std::string("/proc/self/root/etc/shadow"),
-                                   std::string("/proc/1/environ"), std::string("/dev/vda"), std::string("/.krux-canary")}) {
+  for (const std::string& grant :
+       {std::string("/"), std::string("/proc"), std::string("/etc"), outside_.path()}) {
+    for (const std::string& path :
+         {outside_.path() + "/secret", std::string("/etc/shadow"),
+          std::string("/proc/self/root/etc/shadow"), std::string("/proc/1/environ"),
+          std::string("/dev/vda"), std::string("/.krux-canary")}) {
       const Answer answer = Send(Request("fs.read", path, grant));
       EXPECT_NE(answer.code, 0) << path << " below " << grant;
       EXPECT_EQ(answer.data, "") << path << " below " << grant;
@@ -180,8 +203,10 @@ TEST_P(FsWorkerTest, AForeignOwnersFileIsReadNoFurtherThanTheCallerCould) {
 TEST_P(FsWorkerTest, MalformedRequestsAreRefused) {
   work_.Write("file", "content\n");
   const cbor::Bytes good = Request("fs.read", In("file"), work_.path());
-  std::vector<cbor::Bytes> requests = {{}, {0xff}, {0xa0}, cbor::Bytes(4096, 0x9f), cbor::Bytes(4096, 0x81)};
-  for (size_t cut = 1; cut < good.size(); cut += good.size() / 6) requests.emplace_back(good.begin(), good.begin() + cut);
+  std::vector<cbor::Bytes> requests = {
+      {}, {0xff}, {0xa0}, cbor::Bytes(4096, 0x9f), cbor::Bytes(4096, 0x81)};
+  for (size_t cut = 1; cut < good.size(); cut += good.size() / 6)
+    requests.emplace_back(good.begin(), good.begin() + cut);
   requests.push_back(Request("proc.exec", In("file"), work_.path()));
   requests.push_back(Request("fs.read ", In("file"), work_.path()));
   requests.push_back(Request("fs.read", In("file") + std::string("\0x", 2), work_.path()));
@@ -227,7 +252,8 @@ TEST_P(FsWorkerTest, ATargetThatChangesDuringTheCallIsReadAsOneThingOrNotAtAll) 
   work_.Write("file2", "granted\n");
   const struct {
     const char *a, *b, *read;
-  } rows[] = {{"file", "file-link", "file"}, {"dir", "dir-link", "dir/secret"}, {"file2", "pipe", "file2"}};
+  } rows[] = {
+      {"file", "file-link", "file"}, {"dir", "dir-link", "dir/secret"}, {"file2", "pipe", "file2"}};
   for (const auto& row : rows) {
     Swapper swapper(In(row.a), In(row.b));
     int read = 0;
@@ -235,7 +261,8 @@ TEST_P(FsWorkerTest, ATargetThatChangesDuringTheCallIsReadAsOneThingOrNotAtAll) 
     const uint64_t end = SystemClock().MonotonicNs() + 700'000'000;
     for (int i = 0; i < 100 && SystemClock().MonotonicNs() < end; ++i) {
       const Answer answer = Read(row.read);
-      ASSERT_TRUE(answer.data.empty() || answer.data == "granted\n") << row.a << ": " << answer.data;
+      ASSERT_TRUE(answer.data.empty() || answer.data == "granted\n")
+          << row.a << ": " << answer.data;
       ASSERT_GE(answer.code, 0);
       read += answer.data.empty() ? 0 : 1;
     }

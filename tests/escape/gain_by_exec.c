@@ -15,7 +15,8 @@ static int report(void) {
   struct __user_cap_data_struct data[2] = {{0, 0, 0}, {0, 0, 0}};
   if (syscall(SYS_capget, &header, data) != 0) return 3;
   if (geteuid() != getuid() || getegid() != getgid() || geteuid() == 0) return 4;
-  return (data[0].effective | data[1].effective | data[0].permitted | data[1].permitted) != 0 ? 5 : 0;
+  return (data[0].effective | data[1].effective | data[0].permitted | data[1].permitted) != 0 ? 5
+                                                                                              : 0;
 }
 
 static int run(const char* path, char* const argv[]) {
@@ -35,7 +36,8 @@ int main(int argc, char** argv) {
     const char* path = argument(argc, argv, i);
     char* const arguments[] = {(char*)path, "--report", NULL};
     struct stat st;
-    if (stat(path, &st) != 0 || (i == 1 && (st.st_mode & S_ISUID) == 0)) broken("%s is no bait", path);
+    if (stat(path, &st) != 0 || (i == 1 && (st.st_mode & S_ISUID) == 0))
+      broken("%s is no bait", path);
     const int got = run(path, arguments);
     if (got == 4) escaped("%s changed the id", path);
     if (got == 5) escaped("%s gave capabilities", path);

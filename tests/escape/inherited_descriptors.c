@@ -14,7 +14,8 @@ int main(void) {
     struct stat st;
     if (fstat(fd, &st) != 0) broken("fstat %d: %s", fd, error_name());
     if (fd == 0) {
-      if (!S_ISCHR(st.st_mode) || st.st_rdev != makedev(1, 3)) escaped("stdin is not the null device");
+      if (!S_ISCHR(st.st_mode) || st.st_rdev != makedev(1, 3))
+        escaped("stdin is not the null device");
       if ((fcntl(fd, F_GETFL) & O_ACCMODE) != O_RDONLY) escaped("stdin can be written");
     } else if (!S_ISFIFO(st.st_mode) || (fcntl(fd, F_GETFL) & O_ACCMODE) != O_WRONLY) {
       escaped("descriptor %d is more than the write end of a pipe", fd);

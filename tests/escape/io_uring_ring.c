@@ -1,5 +1,5 @@
 /* Makes an io_uring, whose operations no seccomp filter sees.
- * Rings: seccomp (ENOSYS, so that runtimes fall back). */
+ * Rings: seccomp (ENOSYS, so that runtimes fall back), rlimits (a ring counts as locked memory). */
 #include <linux/io_uring.h>
 #include <sys/syscall.h>
 

@@ -1,7 +1,7 @@
 /* Kills and stops every process it may, then the stub that is pid 1.
  * Rings: pid namespace (nobody else is in it; its pid 1 takes no fatal signal from inside),
- * Landlock scope. The line below is read by the stub that should have died. Of SIGTERM the stub makes
- * one for this program, as an init does, so that one is ignored here. */
+ * Landlock scope. The line below is read by the stub that should have died. Of SIGTERM the stub
+ * makes one for this program, as an init does, so that one is ignored here. */
 #include <signal.h>
 #include <sys/syscall.h>
 

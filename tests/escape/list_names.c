@@ -37,9 +37,9 @@ static void list_parents(void) {
 }
 
 int main(int argc, char** argv) {
-  const char* guesses[] = {"/root",     "/home",    "/boot",     "/run",     "/sys",
-                           "/srv",      "/opt",     "/mnt",      "/var/lib", "/var/log",
-                           "/etc/ssh",  "/etc/sudoers", "/etc/hostname", "/dev/shm", "/dev/pts"};
+  const char* guesses[] = {"/root",    "/home",        "/boot",         "/run",     "/sys",
+                           "/srv",     "/opt",         "/mnt",          "/var/lib", "/var/log",
+                           "/etc/ssh", "/etc/sudoers", "/etc/hostname", "/dev/shm", "/dev/pts"};
   list_root(argc, argv);
   list_parents();
   struct stat st;

@@ -1,6 +1,6 @@
 /* Makes device nodes: the null device and a disk, in WORK and in /dev.
- * Rings: caps (CAP_MKNOD in the host's user namespace), Landlock (no MAKE_CHAR, MAKE_BLOCK); on what
- * would stand there, nodev. */
+ * Rings: caps (CAP_MKNOD in the host's user namespace), Landlock (no MAKE_CHAR, MAKE_BLOCK); on
+ * what would stand there, nodev. */
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>

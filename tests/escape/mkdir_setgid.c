@@ -10,7 +10,8 @@
 /* mkdir(2): Linux itself drops both bits from the mode; whoever says no first, none may stand. */
 static void look(const char* path) {
   struct stat st;
-  if (stat(path, &st) == 0 && (st.st_mode & 06000) != 0) escaped("%s has mode %o", path, st.st_mode & 07777u);
+  if (stat(path, &st) == 0 && (st.st_mode & 06000) != 0)
+    escaped("%s has mode %o", path, st.st_mode & 07777u);
 }
 
 int main(void) {

@@ -9,6 +9,7 @@
 
 int main(void) {
   if (syscall(SYS_mknod, "mknod-file", S_IFREG | 04755, 0) == 0) escaped("mknod with mode 4755");
-  if (syscall(SYS_mknodat, AT_FDCWD, "mknodat-file", S_IFREG | 02755, 0) == 0) escaped("mknodat with mode 2755");
+  if (syscall(SYS_mknodat, AT_FDCWD, "mknodat-file", S_IFREG | 02755, 0) == 0)
+    escaped("mknodat with mode 2755");
   contained("mknod: %s", error_name());
 }

@@ -1,6 +1,7 @@
 /* Changes the mount tree: new mounts, binds, a remount of a read-only grant as writable, unmounting
  * what covers the root, and a new root; by the old system calls and by the new ones.
- * Rings: seccomp (every one of them), caps, user namespace (mounts that came from outside are locked). */
+ * Rings: seccomp (every one of them), caps, user namespace (mounts that came from outside are
+ * locked). */
 #include <fcntl.h>
 #include <sys/mount.h>
 #include <sys/syscall.h>

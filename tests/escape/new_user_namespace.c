@@ -1,6 +1,7 @@
 /* Makes a user namespace, in which it would have every capability: by unshare(2), clone(2) and
  * clone3(2), and the other namespaces without one.
- * Rings: seccomp (flags of clone by argument, unshare refused, clone3 without arguments: ENOSYS). */
+ * Rings: seccomp (flags of clone by argument, unshare refused, clone3 without arguments: ENOSYS).
+ */
 #include <linux/sched.h>
 #include <sched.h>
 #include <signal.h>

@@ -6,9 +6,10 @@
 #include "tests/escape/verdict.h"
 
 int main(void) {
-  const char* devices[] = {"/dev/mem",  "/dev/kmem", "/dev/kmsg",  "/dev/port", "/dev/vda",     "/dev/sda",
-                           "/dev/nvme0n1", "/dev/loop-control", "/dev/fuse", "/dev/kvm", "/dev/net/tun",
-                           "/dev/ptmx", "/dev/tty",  "/dev/console", "/dev/hpet", "/dev/userfaultfd",
+  const char* devices[] = {"/dev/mem",       "/dev/kmem",    "/dev/kmsg",    "/dev/port",
+                           "/dev/vda",       "/dev/sda",     "/dev/nvme0n1", "/dev/loop-control",
+                           "/dev/fuse",      "/dev/kvm",     "/dev/net/tun", "/dev/ptmx",
+                           "/dev/tty",       "/dev/console", "/dev/hpet",    "/dev/userfaultfd",
                            "/dev/vhost-net", "/dev/uinput"};
   for (size_t i = 0; i < sizeof devices / sizeof devices[0]; i++) {
     const int fd = open(devices[i], O_RDONLY | O_NONBLOCK | O_NOCTTY);

@@ -7,7 +7,8 @@
 #include "tests/escape/verdict.h"
 
 int main(void) {
-  if (syscall(SYS_open, "open-file", O_CREAT | O_WRONLY, 04755) >= 0) escaped("open with mode 4755");
+  if (syscall(SYS_open, "open-file", O_CREAT | O_WRONLY, 04755) >= 0)
+    escaped("open with mode 4755");
   if (syscall(SYS_open, "open-file-2", 1ul << 40 | O_CREAT | O_WRONLY, 1ul << 32 | 02755) >= 0) {
     escaped("open with mode 2755 and high bits");
   }

@@ -9,6 +9,7 @@
 
 int main(void) {
   struct open_how how = {.flags = O_CREAT | O_RDWR, .mode = 04755, .resolve = 0};
-  if (syscall(SYS_openat2, AT_FDCWD, "openat2-file", &how, sizeof how) >= 0) escaped("openat2 with mode 4755");
+  if (syscall(SYS_openat2, AT_FDCWD, "openat2-file", &how, sizeof how) >= 0)
+    escaped("openat2 with mode 4755");
   contained("openat2: %s", error_name());
 }

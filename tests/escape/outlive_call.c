@@ -1,6 +1,6 @@
-/* Outlives the call: forks twice, leaves session and process group, closes everything, ignores every
- * signal, and sleeps. The test looks for its name among the host's processes.
- * Rings: pid namespace (it dies with its pid 1), cgroup (cgroup.kill). */
+/* Outlives the call: forks twice, leaves session and process group, closes everything, ignores
+ * every signal, and sleeps. The test looks for its name among the host's processes. Rings: pid
+ * namespace (it dies with its pid 1), cgroup (cgroup.kill). */
 #include <sched.h>
 #include <signal.h>
 #include <sys/prctl.h>

@@ -8,8 +8,9 @@
 
 int main(void) {
   const char* who[] = {"/proc/1", "/proc/1/task/1", "/proc/self/task/1", "/proc/self/root/proc/1"};
-  const char* what[] = {"fd/0", "fd/3", "fd/4", "mem", "root", "cwd", "exe", "maps", "environ", "auxv",
-                        "stack", "syscall", "pagemap", "map_files", "fdinfo/3", "ns/mnt", "cmdline"};
+  const char* what[] = {"fd/0",    "fd/3",      "fd/4",     "mem",    "root",   "cwd",
+                        "exe",     "maps",      "environ",  "auxv",   "stack",  "syscall",
+                        "pagemap", "map_files", "fdinfo/3", "ns/mnt", "cmdline"};
   for (size_t i = 0; i < sizeof who / sizeof who[0]; i++) {
     for (size_t j = 0; j < sizeof what / sizeof what[0]; j++) {
       char path[128];

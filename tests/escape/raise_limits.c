@@ -7,8 +7,9 @@
 #include "tests/escape/verdict.h"
 
 int main(void) {
-  const int resources[] = {RLIMIT_CPU,  RLIMIT_FSIZE,   RLIMIT_NOFILE, RLIMIT_CORE,      RLIMIT_MEMLOCK,
-                           RLIMIT_NICE, RLIMIT_RTPRIO, RLIMIT_STACK,  RLIMIT_SIGPENDING, RLIMIT_MSGQUEUE};
+  const int resources[] = {RLIMIT_CPU,        RLIMIT_FSIZE,   RLIMIT_NOFILE, RLIMIT_CORE,
+                           RLIMIT_MEMLOCK,    RLIMIT_NICE,    RLIMIT_RTPRIO, RLIMIT_STACK,
+                           RLIMIT_SIGPENDING, RLIMIT_MSGQUEUE};
   for (size_t i = 0; i < sizeof resources / sizeof resources[0]; i++) {
     struct rlimit now;
     if (getrlimit(resources[i], &now) != 0) broken("getrlimit: %s", error_name());

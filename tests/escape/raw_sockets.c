@@ -22,7 +22,8 @@ int main(void) {
                {38 /* AF_ALG */, SOCK_SEQPACKET, 0, "kernel crypto"},
                {31 /* AF_BLUETOOTH */, SOCK_RAW, 1, "bluetooth"}};
   for (size_t i = 0; i < sizeof tries / sizeof tries[0]; i++) {
-    if (socket(tries[i].domain, tries[i].type, tries[i].protocol) >= 0) escaped("a %s socket", tries[i].name);
+    if (socket(tries[i].domain, tries[i].type, tries[i].protocol) >= 0)
+      escaped("a %s socket", tries[i].name);
     if (errno != EPERM) escaped("socket(2) reached the %s family: %s", tries[i].name, error_name());
   }
   int pair[2];

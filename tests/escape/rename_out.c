@@ -12,7 +12,8 @@ int main(int argc, char** argv) {
   if (fd < 0 || write(fd, "mine\n", 5) != 5) broken("creat: %s", error_name());
   if (rename("mine", outside) == 0) escaped("replaced %s", outside);
   const int first = errno;
-  if (renameat2(AT_FDCWD, "mine", AT_FDCWD, outside, RENAME_EXCHANGE) == 0) escaped("exchanged %s", outside);
+  if (renameat2(AT_FDCWD, "mine", AT_FDCWD, outside, RENAME_EXCHANGE) == 0)
+    escaped("exchanged %s", outside);
   if (rename("mine", "../krux-escape-renamed") == 0) escaped("moved a file above WORK");
   if (rename("/usr/bin/env", "env") == 0) escaped("moved a program of the host");
   if (rename("mine", "/etc/passwd") == 0) escaped("replaced /etc/passwd");

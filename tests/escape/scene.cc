@@ -51,11 +51,12 @@ int Scene::Keep(UniqueFd fd) {
 Scene::Listing Scene::Special() const {
   Listing special;
   for (const auto& entry : std::filesystem::recursive_directory_iterator(work_.path())) {
-    struct stat st {};
+    struct stat st{};
     if (lstat(entry.path().c_str(), &st) != 0) continue;
     const bool plain = S_ISREG(st.st_mode) || S_ISDIR(st.st_mode) || S_ISLNK(st.st_mode);
     const bool linked = S_ISREG(st.st_mode) && st.st_nlink > 1;
-    if (!plain || linked || (st.st_mode & (S_ISUID | S_ISGID)) != 0) special[entry.path()] = Describe(st);
+    if (!plain || linked || (st.st_mode & (S_ISUID | S_ISGID)) != 0)
+      special[entry.path()] = Describe(st);
   }
   return special;
 }
@@ -63,15 +64,16 @@ Scene::Listing Scene::Special() const {
 Scene::Listing Scene::Outside() const {
   Listing outside;
   for (const auto& entry : std::filesystem::recursive_directory_iterator(outside_.path())) {
-    struct stat st {};
+    struct stat st{};
     if (lstat(entry.path().c_str(), &st) != 0) continue;
     outside[entry.path()] = Describe(st) + (S_ISREG(st.st_mode) ? " " + Slurp(entry.path()) : "");
   }
-  struct stat st {};
+  struct stat st{};
   if (lstat(work_.path().c_str(), &st) == 0) outside[work_.path()] = Describe(st);
   // A program of the host that several cases reach for.
   if (stat("/usr/bin/env", &st) == 0) outside["/usr/bin/env"] = Describe(st);
-  outside["above WORK"] = access((work_.path() + "/../krux-escape-renamed").c_str(), F_OK) == 0 ? "more" : "as it was";
+  outside["above WORK"] =
+      access((work_.path() + "/../krux-escape-renamed").c_str(), F_OK) == 0 ? "more" : "as it was";
   return outside;
 }
 
@@ -92,7 +94,8 @@ void Scene::Remember() {
 
 void Scene::CheckOutside() const {
   EXPECT_EQ(Processes(), std::vector<pid_t>{}) << "processes outlived the call";
-  EXPECT_EQ(Special(), special_) << "setuid files, devices, pipes, sockets or links have appeared in WORK";
+  EXPECT_EQ(Special(), special_)
+      << "setuid files, devices, pipes, sockets or links have appeared in WORK";
   Listing after = Outside();
   // WORK's own times and size may change, and its link count with the directories in it.
   after[work_.path()] = outside_before_.at(work_.path());

@@ -2,9 +2,9 @@
 // outside of WORK a bait that the plain host would let it take. Everything goes with the object.
 //
 //   Scene scene(caller_id, worker_id, "tcp_loopback");
-//   cases[i].prepare(scene);           // adds the bait, its arguments, and what to look at afterwards
-//   … run scene.Command() …
-//   scene.CheckOutside();              // nothing of the host was touched
+//   cases[i].prepare(scene);           // adds the bait, its arguments, and what to look at
+//   afterwards … run scene.Command() … scene.CheckOutside();              // nothing of the host
+//   was touched
 #pragma once
 
 #include <sys/types.h>
@@ -45,8 +45,8 @@ class Scene {
 
   // To be called when the bait is laid, before the program runs.
   void Remember();
-  // No process of the program is left, no setuid file, device, pipe or socket has appeared, what lies
-  // outside of WORK is as it was, and every check of the case holds.
+  // No process of the program is left, no setuid file, device, pipe or socket has appeared, what
+  // lies outside of WORK is as it was, and every check of the case holds.
   void CheckOutside() const;
   // Pids of processes that were started from this scene's program.
   std::vector<pid_t> Processes() const;

@@ -8,8 +8,10 @@
 
 int main(int argc, char** argv) {
   const uint16_t port = htons((uint16_t)atoi(argument(argc, argv, 1)));
-  struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = port, .sin_addr = {htonl(INADDR_LOOPBACK)}};
-  struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_port = port, .sin6_addr = IN6ADDR_LOOPBACK_INIT};
+  struct sockaddr_in v4 = {
+      .sin_family = AF_INET, .sin_port = port, .sin_addr = {htonl(INADDR_LOOPBACK)}};
+  struct sockaddr_in6 v6 = {
+      .sin6_family = AF_INET6, .sin6_port = port, .sin6_addr = IN6ADDR_LOOPBACK_INIT};
   const int a = socket(AF_INET, SOCK_STREAM, 0);
   const char* how = error_name();
   if (a >= 0 && connect(a, (struct sockaddr*)&v4, sizeof v4) == 0) escaped("connected over IPv4");

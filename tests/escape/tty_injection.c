@@ -8,7 +8,8 @@
 #include "tests/escape/verdict.h"
 
 int main(void) {
-  const char* terminals[] = {"/dev/tty", "/dev/console", "/dev/ptmx", "/dev/pts/0", "/proc/self/fd/0"};
+  const char* terminals[] = {"/dev/tty", "/dev/console", "/dev/ptmx", "/dev/pts/0",
+                             "/proc/self/fd/0"};
   for (size_t i = 0; i < sizeof terminals / sizeof terminals[0]; i++) {
     const int fd = open(terminals[i], O_RDWR | O_NOCTTY);
     if (fd >= 0 && isatty(fd)) escaped("%s is a terminal", terminals[i]);
@@ -19,7 +20,8 @@ int main(void) {
       char key = '\n';
       if (syscall(SYS_ioctl, fd, requests[i], &key) == 0) escaped("typed into descriptor %d", fd);
       /* ENOTTY would mean that only the lack of a terminal stopped it. */
-      if (errno != EPERM) escaped("ioctl %lx reached descriptor %d: %s", requests[i], fd, error_name());
+      if (errno != EPERM)
+        escaped("ioctl %lx reached descriptor %d: %s", requests[i], fd, error_name());
     }
   }
   contained("ioctl: EPERM");

@@ -13,7 +13,8 @@ static struct sockaddr_un address(const char* path) {
   return a;
 }
 
-/* True if what was sent came out at the pair's own other end: a SEQPACKET socket ignores the name. */
+/* True if what was sent came out at the pair's own other end: a SEQPACKET socket ignores the name.
+ */
 static int came_home(int other_end) {
   char byte;
   return recv(other_end, &byte, 1, MSG_DONTWAIT) == 1;
@@ -43,7 +44,8 @@ static void from_pair(int type, const char* name, const struct sockaddr_un* to) 
 int main(int argc, char** argv) {
   const struct sockaddr_un stream = address(argument(argc, argv, 1));
   const struct sockaddr_un datagram = address(argument(argc, argv, 2));
-  if (access(stream.sun_path, F_OK) != 0) broken("the socket is not in the grant: %s", error_name());
+  if (access(stream.sun_path, F_OK) != 0)
+    broken("the socket is not in the grant: %s", error_name());
   from_pair(SOCK_DGRAM, "DGRAM", &datagram);
   from_pair(SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, "DGRAM", &datagram);
   from_pair(SOCK_RAW, "RAW", &datagram);
@@ -51,6 +53,7 @@ int main(int argc, char** argv) {
   from_pair(SOCK_SEQPACKET, "SEQPACKET", &stream);
   const int fd = socket(AF_UNIX, SOCK_STREAM, 0);
   if (fd < 0) contained("socket: %s", error_name());
-  if (connect(fd, (const struct sockaddr*)&stream, sizeof stream) == 0) escaped("connected to %s", stream.sun_path);
+  if (connect(fd, (const struct sockaddr*)&stream, sizeof stream) == 0)
+    escaped("connected to %s", stream.sun_path);
   contained("connect: %s", error_name());
 }

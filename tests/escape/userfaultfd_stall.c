@@ -8,7 +8,8 @@
 int main(void) {
   if (syscall(SYS_userfaultfd, O_CLOEXEC) >= 0) escaped("made a userfaultfd");
   const int first = errno;
-  if (syscall(SYS_userfaultfd, O_CLOEXEC | 1 /* UFFD_USER_MODE_ONLY */) >= 0) escaped("made a userfaultfd");
+  if (syscall(SYS_userfaultfd, O_CLOEXEC | 1 /* UFFD_USER_MODE_ONLY */) >= 0)
+    escaped("made a userfaultfd");
   errno = first;
   contained("userfaultfd: %s", error_name());
 }

@@ -1,6 +1,6 @@
 /* Writes to a process of the host through a named pipe that lies in a tree granted for reading only
- * (argv[1]): a read-only mount does not cover pipes, mount(2) is about the file system's own content.
- * Rings: Landlock alone (no WRITE_FILE). */
+ * (argv[1]): a read-only mount does not cover pipes, mount(2) is about the file system's own
+ * content. Rings: Landlock alone (no WRITE_FILE). */
 #include <fcntl.h>
 
 #include "tests/escape/verdict.h"

@@ -1,6 +1,6 @@
-/* Writes where it may only read: WORK that was granted for reading, the program trees, the furniture.
- * argv[1] is a file of the caller's in a read-only WORK, mode 0666.
- * Rings: mount (read-only), Landlock (no write rights). */
+/* Writes where it may only read: WORK that was granted for reading, the program trees, the
+ * furniture. argv[1] is a file of the caller's in a read-only WORK, mode 0666. Rings: mount
+ * (read-only), Landlock (no write rights). */
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -23,7 +23,8 @@ int main(int argc, char** argv) {
   }
   const int fd = open(granted, O_RDONLY);
   if (fd < 0) broken("open: %s", error_name());
-  if (mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0) != MAP_FAILED) escaped("mapped it writable");
+  if (mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0) != MAP_FAILED)
+    escaped("mapped it writable");
   char again[64];
   snprintf(again, sizeof again, "/proc/self/fd/%d", fd);
   if (open(again, O_RDWR) >= 0) escaped("opened its descriptor again for writing");

@@ -12,13 +12,15 @@ int main(void) {
   for (int i = 0; i < 2; i++) {
     const pid_t pid = fork();
     if (pid == 0) {
-      const long result = syscall(0x40000000l + (i == 0 ? SYS_getpid : 512 /* rt_sigaction of x32 */));
+      const long result =
+          syscall(0x40000000l + (i == 0 ? SYS_getpid : 512 /* rt_sigaction of x32 */));
       _exit(result > 0 ? 0 : 1);
     }
     int status = 0;
     if (waitpid(pid, &status, 0) != pid) broken("waitpid: %s", error_name());
     if (WIFEXITED(status)) escaped("an x32 number returned, status %d", WEXITSTATUS(status));
-    if (WTERMSIG(status) != SIGSYS) escaped("ended by signal %d, not by the filter", WTERMSIG(status));
+    if (WTERMSIG(status) != SIGSYS)
+      escaped("ended by signal %d, not by the filter", WTERMSIG(status));
   }
 #endif
   contained("killed by signal %d", SIGSYS);
