@@ -59,7 +59,8 @@ void AuditLink::FailDeferred() {
     }
   }
   for (const Callback& answer : failed) {
-    answer({Appended::What::kFailed, 0, gone_ ? "krux-auditd is gone" : "krux-auditd does not take the record"});
+    answer({Appended::What::kFailed, 0,
+            gone_ ? "krux-auditd is gone" : "krux-auditd does not take the record"});
   }
 }
 

@@ -9,12 +9,17 @@ using cbor::Value;
 constexpr size_t kHashBytes = 32;
 
 // The lattice part of a state: {0: exposure, 1: calls}. The authority is the policy, by its hash.
-Map Lattice(const policy::State& state) { return Map{{0, uint64_t{state.exposure}}, {1, state.calls}}; }
+Map Lattice(const policy::State& state) {
+  return Map{{0, uint64_t{state.exposure}}, {1, state.calls}};
+}
 
 Map FootprintMap(const policy::Footprint& footprint) {
-  return Map{{"reads_private", footprint.reads_private}, {"reads_untrusted", footprint.reads_untrusted},
-             {"writes", footprint.writes},               {"network", footprint.network},
-             {"runs_program", footprint.runs_program},   {"within_grants", footprint.within_grants},
+  return Map{{"reads_private", footprint.reads_private},
+             {"reads_untrusted", footprint.reads_untrusted},
+             {"writes", footprint.writes},
+             {"network", footprint.network},
+             {"runs_program", footprint.runs_program},
+             {"within_grants", footprint.within_grants},
              {"layers", uint64_t{footprint.layers}}};
 }
 
@@ -84,7 +89,9 @@ audit::Intent IntentOf(const CallFlow& flow, const Pipeline::Limits& limits) {
   // As bound where binding succeeded: defaults filled in, paths canonical.
   intent.args = flow.refusal.has_value() ? flow.request.args : Value(flow.args);
   intent.policy_epoch = limits.policy_epoch;
-  intent.peer = Map{{"pid", uint64_t(flow.peer.pid)}, {"uid", uint64_t{flow.peer.uid}}, {"gid", uint64_t{flow.peer.gid}}};
+  intent.peer = Map{{"pid", uint64_t(flow.peer.pid)},
+                    {"uid", uint64_t{flow.peer.uid}},
+                    {"gid", uint64_t{flow.peer.gid}}};
   intent.policy_hash = flow.session ? flow.session->policy_hash : cbor::Bytes(kHashBytes);
   intent.inputs = Inputs(flow);
   intent.state_before = Lattice(flow.before);

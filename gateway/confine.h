@@ -8,8 +8,7 @@
 
 namespace krux::gateway {
 
-// no_new_privs, not dumpable, Landlock with no rule at all (every handled access is refused). On a
-// kernel without Landlock the rest still holds and the log says so.
+// base/self_confine.h with one rule: its own /proc/self/fdinfo, where the pids of workers are read.
 Result<void> ConfineDaemon();
 
 }  // namespace krux::gateway

@@ -16,7 +16,11 @@ constexpr size_t kMaxRequestFds = 1;
 }  // namespace
 
 Connection::Connection(EventLoop& loop, uint64_t id, Door door, Channel channel)
-    : loop_(loop), id_(id), door_(door), channel_(std::move(channel)), outbox_(loop, channel_.fd(), kMaxUnsentReplies) {}
+    : loop_(loop),
+      id_(id),
+      door_(door),
+      channel_(std::move(channel)),
+      outbox_(loop, channel_.fd(), kMaxUnsentReplies) {}
 
 Result<void> Connection::Start(Callbacks callbacks) {
   callbacks_ = std::move(callbacks);

@@ -1,5 +1,5 @@
-// Connection: one client at one door of the gateway. Packets in, packets out, never blocking; what it
-// says is judged by Gateway.
+// Connection: one client at one door of the gateway. Packets in, packets out, never blocking; what
+// it says is judged by Gateway.
 //
 //   Connection connection(loop, id, Door::kAgentDoor, std::move(channel));
 //   KRUX_TRY(connection.Start([&](Packet p) { … }, [&](std::string why) { … }, [&] { … gone … }));
@@ -47,8 +47,8 @@ class Connection {
   bool gone() const { return gone_; }
 
   ConnectionState state = ConnectionState::kNew;
-  bool turned_away = false;   // over the limit: told so, waits for its own end
-  size_t outstanding = 0;     // requests without an answer
+  bool turned_away = false;  // over the limit: told so, waits for its own end
+  size_t outstanding = 0;    // requests without an answer
 
  private:
   void OnReadable();

@@ -42,11 +42,15 @@ Result<void> Gateway::Start(std::function<void()> on_recorded) {
                           Log(LogLevel::kError, "kruxd", "krux-spawnd is gone: no call can run");
                           pipeline_.OnSpawnGone();
                         }));
-  audit_.Append(audit::AdminDraft("gateway started", settings_.started), [on_recorded](const Appended& appended) {
-    const bool durable = appended.what != Appended::What::kSilent && appended.error.empty();
-    if (!durable) Log(LogLevel::kError, "kruxd", "the start of the gateway could not be recorded: " + appended.error);
-    if (durable && on_recorded) on_recorded();
-  });
+  audit_.Append(audit::AdminDraft("gateway started", settings_.started),
+                [on_recorded](const Appended& appended) {
+                  const bool durable =
+                      appended.what != Appended::What::kSilent && appended.error.empty();
+                  if (!durable)
+                    Log(LogLevel::kError, "kruxd",
+                        "the start of the gateway could not be recorded: " + appended.error);
+                  if (durable && on_recorded) on_recorded();
+                });
   ArmTick();
   return {};
 }
@@ -54,8 +58,8 @@ Result<void> Gateway::Start(std::function<void()> on_recorded) {
 Result<void> Gateway::Listen(UniqueFd listener, Door door) {
   const size_t index = listeners_.size();
   listeners_.push_back({std::move(listener), door, {}});
-  listeners_[index].source =
-      KRUX_TRY(loop_.AddIo(listeners_[index].fd.get(), EPOLLIN, [this, index](uint32_t) { OnAccept(index); }));
+  listeners_[index].source = KRUX_TRY(loop_.AddIo(listeners_[index].fd.get(), EPOLLIN,
+                                                  [this, index](uint32_t) { OnAccept(index); }));
   return {};
 }
 
@@ -66,14 +70,16 @@ void Gateway::Report(std::function<void(size_t)> on_clients, std::function<void(
 
 void Gateway::OnAccept(size_t index) {
   for (int i = 0; i < kAcceptsPerTurn; ++i) {
-    const int fd = accept4(listeners_[index].fd.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    const int fd =
+        accept4(listeners_[index].fd.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK);
     if (fd >= 0) {
       Adopt(Channel(UniqueFd(fd)), listeners_[index].door);
       continue;
     }
     if (errno == EINTR || errno == ECONNABORTED) continue;
     if (errno == EAGAIN) return;
-    // Out of descriptors or memory: the pending connection would wake us forever. Try at the next tick.
+    // Out of descriptors or memory: the pending connection would wake us forever. Try at the next
+    // tick.
     accept_paused_ = true;
     for (Listener& listener : listeners_) listener.source.Reset();
     ArmTick();
@@ -100,12 +106,14 @@ void Gateway::Adopt(Channel channel, Door door) {
   if (first && on_clients_) on_clients_(connections_.size());
   if (settings_.only_uid.has_value() && connection.peer().uid != *settings_.only_uid) {
     connection.turned_away = true;
-    ReplyError(connection, {ExitCode::kDenied, 0, "peer", "this gateway serves another user; start one of your own"});
+    ReplyError(connection, {ExitCode::kDenied, 0, "peer",
+                            "this gateway serves another user; start one of your own"});
   } else if (connections_.size() > settings_.max_connections) {
     // Left open until the client closes it: a close with its hello unread would be a reset instead
     // of this answer (unix(7), ECONNRESET).
     connection.turned_away = true;
-    ReplyError(connection, {ExitCode::kBusy, 0, "accept", "the gateway has too many connections; retry"});
+    ReplyError(connection,
+               {ExitCode::kBusy, 0, "accept", "the gateway has too many connections; retry"});
   }
 }
 
@@ -127,7 +135,8 @@ void Gateway::ReapLater() {
 void Gateway::OnPacket(Connection& connection, Packet packet) {
   if (connection.turned_away) return;
   if (stopping_ != Stopping::kNo) {
-    return ReplyError(connection, {ExitCode::kUnreachable, 0, "stop", "the gateway is stopping; retry"});
+    return ReplyError(connection,
+                      {ExitCode::kUnreachable, 0, "stop", "the gateway is stopping; retry"});
   }
   auto value = cbor::Decode(packet.bytes);
   if (!value) return ReplyError(connection, value.error());
@@ -138,10 +147,11 @@ void Gateway::OnPacket(Connection& connection, Packet packet) {
     ReplyError(connection, {code, 0, "protocol", "`" + Clip(*type, 64) + "` " + std::move(why)});
   };
   if (rule == nullptr) return refuse(ExitCode::kBadData, "is no request of this protocol");
-  if ((rule->doors & connection.door()) == 0) return refuse(ExitCode::kDenied, "is not served at this socket");
+  if ((rule->doors & connection.door()) == 0)
+    return refuse(ExitCode::kDenied, "is not served at this socket");
   if (rule->state != connection.state) {
-    return refuse(ExitCode::kBadData, connection.state == ConnectionState::kNew ? "came before `hello`"
-                                                                                : "came twice");
+    return refuse(ExitCode::kBadData,
+                  connection.state == ConnectionState::kNew ? "came before `hello`" : "came twice");
   }
   if (packet.fds.size() != rule->fds) {
     return refuse(ExitCode::kBadData, "must carry " + std::to_string(rule->fds) + " descriptors");
@@ -150,7 +160,8 @@ void Gateway::OnPacket(Connection& connection, Packet packet) {
   ArmTick();
 }
 
-void Gateway::Dispatch(Connection& connection, const RequestRule& rule, const cbor::Value& value, Packet packet) {
+void Gateway::Dispatch(Connection& connection, const RequestRule& rule, const cbor::Value& value,
+                       Packet packet) {
   switch (rule.type) {
 #define X(enumerator, name, doors, state, fds, handler) \
   case RequestType::enumerator:                         \
@@ -160,7 +171,9 @@ void Gateway::Dispatch(Connection& connection, const RequestRule& rule, const cb
   }
 }
 
-void Gateway::Reply(Connection& connection, cbor::Bytes packet) { connection.Send(std::move(packet)); }
+void Gateway::Reply(Connection& connection, cbor::Bytes packet) {
+  connection.Send(std::move(packet));
+}
 
 void Gateway::ReplyError(Connection& connection, const Error& error) {
   Reply(connection, Encode(ErrorReply{.code = error.code, .message = error.message}));
@@ -180,7 +193,8 @@ Connection* Gateway::Find(uint64_t id) {
 }
 
 bool Gateway::MustPause(const Connection& connection) const {
-  return connection.outstanding >= settings_.calls_per_connection || (pipeline_.full() && !audit_.silent());
+  return connection.outstanding >= settings_.calls_per_connection ||
+         (pipeline_.full() && !audit_.silent());
 }
 
 void Gateway::Stop(std::function<void()> stopped) {
@@ -197,9 +211,11 @@ void Gateway::TickStop() {
   const bool late = clock_.MonotonicNs() >= stop_deadline_ns_;
   if (stopping_ == Stopping::kCalls && (pipeline_.flows() == 0 || late)) {
     for (const auto& [id, session] : sessions_.all()) {
-      audit_.Append(audit::SessionDraft(id, "ended", cbor::Map{{"calls", session->state.calls}}), [](const Appended&) {});
+      audit_.Append(audit::SessionDraft(id, "ended", cbor::Map{{"calls", session->state.calls}}),
+                    [](const Appended&) {});
     }
-    audit_.Append(audit::AdminDraft("gateway stopped", cbor::Map{{"calls", pipeline_.answered()}}), [](const Appended&) {});
+    audit_.Append(audit::AdminDraft("gateway stopped", cbor::Map{{"calls", pipeline_.answered()}}),
+                  [](const Appended&) {});
     stopping_ = Stopping::kLog;
     stop_deadline_ns_ = clock_.MonotonicNs() + settings_.stop_deadline_ms * kNsPerMs;
   } else if (stopping_ == Stopping::kLog && (audit_.pending() == 0 || late)) {
@@ -225,7 +241,8 @@ void Gateway::Tick() {
     if (open.deadline_ns <= now) late.push_back(tag);
   }
   for (const uint64_t tag : late) {
-    OnWorkRefused(tag, {ExitCode::kSandbox, 0, "open", "the work directory was not checked in time; nothing ran"});
+    OnWorkRefused(tag, {ExitCode::kSandbox, 0, "open",
+                        "the work directory was not checked in time; nothing ran"});
   }
   bool paused = false;
   for (const auto& [id, connection] : connections_) {
@@ -234,13 +251,15 @@ void Gateway::Tick() {
   }
   if (std::exchange(accept_paused_, false)) {
     for (size_t i = 0; i < listeners_.size(); ++i) {
-      auto source = loop_.AddIo(listeners_[i].fd.get(), EPOLLIN, [this, i](uint32_t) { OnAccept(i); });
+      auto source =
+          loop_.AddIo(listeners_[i].fd.get(), EPOLLIN, [this, i](uint32_t) { OnAccept(i); });
       if (source) listeners_[i].source = std::move(*source);
     }
   }
   if (stopping_ != Stopping::kNo) TickStop();
   const bool stop_pending = stopping_ != Stopping::kNo && stopped_ != nullptr;
-  if (paused || stop_pending || !opens_.empty() || audit_.pending() > 0 || pipeline_.flows() > 0) ArmTick();
+  if (paused || stop_pending || !opens_.empty() || audit_.pending() > 0 || pipeline_.flows() > 0)
+    ArmTick();
 }
 
 }  // namespace krux::gateway

@@ -1,10 +1,9 @@
 // Gateway: kruxd without its main(): two doors, their connections, the sessions and the pipeline.
 // Everything it needs is handed in, so that tests run a whole gateway in one process.
 //
-//   Gateway gateway(loop, SystemClock(), SystemRandom(), std::move(audit), std::move(spawn), settings);
-//   KRUX_TRY(gateway.Start());
-//   KRUX_TRY(gateway.Listen(std::move(gateway_listener), Door::kAgentDoor));
-//   loop.Run();
+//   Gateway gateway(loop, SystemClock(), SystemRandom(), std::move(audit), std::move(spawn),
+//   settings); KRUX_TRY(gateway.Start()); KRUX_TRY(gateway.Listen(std::move(gateway_listener),
+//   Door::kAgentDoor)); loop.Run();
 #pragma once
 
 #include <functional>
@@ -22,24 +21,25 @@
 namespace krux::gateway {
 
 struct GatewaySettings {
-  std::string mode = "embedded";            // "embedded", "rootless" or "service"
-  std::optional<uid_t> only_uid;            // embedded: nobody else is served
-  std::string ceiling = "local_dev";        // widest profile
-  std::vector<std::string> degraded;        // names of limits.degraded
+  std::string mode = "embedded";      // "embedded", "rootless" or "service"
+  std::optional<uid_t> only_uid;      // embedded: nobody else is served
+  std::string ceiling = "local_dev";  // widest profile
+  std::vector<std::string> degraded;  // names of limits.degraded
   uint64_t append_deadline_ms = 5'000;
-  uint64_t open_deadline_ms = 15'000;       // mountd's check of a WORK
-  uint64_t stop_deadline_ms = 3'000;        // for calls, then once more for the log
-  uint64_t tick_us = 50'000;                // how late a deadline may be noticed
+  uint64_t open_deadline_ms = 15'000;  // mountd's check of a WORK
+  uint64_t stop_deadline_ms = 3'000;   // for calls, then once more for the log
+  uint64_t tick_us = 50'000;           // how late a deadline may be noticed
   size_t max_connections = 1'500;
   size_t max_sessions = 256;
-  size_t calls_per_connection = 16;         // unanswered; then the connection is not read
-  cbor::Map started;                        // details of the record "gateway started"
+  size_t calls_per_connection = 16;  // unanswered; then the connection is not read
+  cbor::Map started;                 // details of the record "gateway started"
   Pipeline::Limits limits;
 };
 
 class Gateway {
  public:
-  Gateway(EventLoop& loop, const Clock& clock, Random& random, Channel audit, Channel spawn, GatewaySettings settings);
+  Gateway(EventLoop& loop, const Clock& clock, Random& random, Channel audit, Channel spawn,
+          GatewaySettings settings);
   Gateway(const Gateway&) = delete;
   Gateway& operator=(const Gateway&) = delete;
 
@@ -69,7 +69,8 @@ class Gateway {
   void OnAccept(size_t listener);
   void OnPacket(Connection& connection, Packet packet);
   void OnConnectionGone(Connection& connection);
-  void Dispatch(Connection& connection, const RequestRule& rule, const cbor::Value& value, Packet packet);
+  void Dispatch(Connection& connection, const RequestRule& rule, const cbor::Value& value,
+                Packet packet);
   // The handlers of KRUX_REQUESTS.
   void OnHello(Connection& connection, const cbor::Value& value, Packet& packet);
   void OnOpen(Connection& connection, const cbor::Value& value, Packet& packet);
@@ -81,7 +82,8 @@ class Gateway {
   void OnSpawnEvent(sandbox::Event event);
   void OnWorkOpened(const sandbox::WorkOpened& opened);
   void OnWorkRefused(uint64_t tag, const Error& error);
-  Result<std::shared_ptr<Session>> OpenSession(const sandbox::WorkOpened& opened, const std::string& profile);
+  Result<std::shared_ptr<Session>> OpenSession(const sandbox::WorkOpened& opened,
+                                               const std::string& profile);
   void RecordOpening(const std::shared_ptr<Session>& session, const sandbox::WorkOpened& opened);
   void RecordPolicy(const Session& session);
   void Answer(uint64_t connection, const CallReply& reply, UniqueFd result);

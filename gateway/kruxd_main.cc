@@ -35,35 +35,42 @@ struct Options {
     if (it == values.end()) return Fail(ExitCode::kUsage, "kruxd", "--" + name + " is missing");
     const char* end = it->second.data() + it->second.size();
     if (std::from_chars(it->second.data(), end, number).ptr != end || it->second.empty()) {
-      return Fail(ExitCode::kUsage, "kruxd", "--" + name + " is `" + it->second + "`, not a number");
+      return Fail(ExitCode::kUsage, "kruxd",
+                  "--" + name + " is `" + it->second + "`, not a number");
     }
     return number;
   }
   bool Has(const std::string& name) const { return values.contains(name); }
-  std::string Text(const std::string& name) const { return Has(name) ? values.at(name) : std::string(); }
+  std::string Text(const std::string& name) const {
+    return Has(name) ? values.at(name) : std::string();
+  }
 };
 
 Result<Options> ParseOptions(int argc, char** argv) {
-  static constexpr const char* kNames[] = {"gateway-fd", "admin-fd", "audit-fd", "spawn-fd", "lifeline-fd",
-                                           "control-fd", "mode", "owner-uid", "ceiling", "degraded",
-                                           "append-deadline-ms", "worker-id", "state"};
+  static constexpr const char* kNames[] = {
+      "gateway-fd",         "admin-fd",  "audit-fd",  "spawn-fd", "lifeline-fd",
+      "control-fd",         "mode",      "owner-uid", "ceiling",  "degraded",
+      "append-deadline-ms", "worker-id", "state"};
   std::vector<option> table;
   for (const char* name : kNames) table.push_back({name, required_argument, nullptr, 0});
   table.push_back({});
   Options options;
   int index = 0;
   int found;
-  while ((found = getopt_long(argc, argv, "", table.data(), &index)) == 0) {  // NOLINT(concurrency-mt-unsafe)
+  while ((found = getopt_long(argc, argv, "", table.data(), &index)) ==
+         0) {  // NOLINT(concurrency-mt-unsafe)
     options.values[kNames[index]] = optarg;
   }
-  if (found != -1 || optind != argc) return Fail(ExitCode::kUsage, "kruxd", "unknown option; see the head of kruxd_main.cc");
+  if (found != -1 || optind != argc)
+    return Fail(ExitCode::kUsage, "kruxd", "unknown option; see the head of kruxd_main.cc");
   return options;
 }
 
 Result<UniqueFd> Descriptor(const Options& options, const std::string& name) {
   const uint64_t number = KRUX_TRY(options.Number(name));
   UniqueFd fd(static_cast<int>(number));
-  if (fcntl(fd.get(), F_SETFD, FD_CLOEXEC) != 0) return SysError(ExitCode::kUsage, "--" + name, errno);
+  if (fcntl(fd.get(), F_SETFD, FD_CLOEXEC) != 0)
+    return SysError(ExitCode::kUsage, "--" + name, errno);
   return fd;
 }
 
@@ -81,20 +88,26 @@ Result<void> ReadDegraded(const std::string& list, GatewaySettings& settings) {
 Result<GatewaySettings> ReadSettings(const Options& options) {
   GatewaySettings settings;
   if (options.Has("mode")) settings.mode = options.Text("mode");
-  if (options.Has("owner-uid")) settings.only_uid = static_cast<uid_t>(KRUX_TRY(options.Number("owner-uid")));
+  if (options.Has("owner-uid"))
+    settings.only_uid = static_cast<uid_t>(KRUX_TRY(options.Number("owner-uid")));
   if (options.Has("ceiling")) settings.ceiling = options.Text("ceiling");
-  if (options.Has("append-deadline-ms")) settings.append_deadline_ms = KRUX_TRY(options.Number("append-deadline-ms"));
+  if (options.Has("append-deadline-ms"))
+    settings.append_deadline_ms = KRUX_TRY(options.Number("append-deadline-ms"));
   KRUX_TRY(ReadDegraded(options.Text("degraded"), settings));
-  // A ceiling that does not exist is the operator's mistake, and found here rather than by a client.
+  // A ceiling that does not exist is the operator's mistake, and found here rather than by a
+  // client.
   KRUX_TRY(EffectivePolicy(settings.ceiling, {}, "/"));
   cbor::Array degraded(settings.degraded.begin(), settings.degraded.end());
   settings.started = cbor::Map{{"mode", settings.mode},       {"release", KRUX_VERSION},
                                {"ceiling", settings.ceiling}, {"degraded", std::move(degraded)},
                                {"pid", uint64_t(getpid())},   {"uid", uint64_t{geteuid()}}};
-  if (options.Has("worker-id")) settings.started.Set("worker_id", KRUX_TRY(options.Number("worker-id")));
+  if (options.Has("worker-id"))
+    settings.started.Set("worker_id", KRUX_TRY(options.Number("worker-id")));
   rlimit files{};
-  if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < settings.max_connections + kOtherFds) {
-    settings.max_connections = files.rlim_cur > 2 * kOtherFds ? files.rlim_cur - kOtherFds : kOtherFds;
+  if (getrlimit(RLIMIT_NOFILE, &files) == 0 &&
+      files.rlim_cur < settings.max_connections + kOtherFds) {
+    settings.max_connections =
+        files.rlim_cur > 2 * kOtherFds ? files.rlim_cur - kOtherFds : kOtherFds;
   }
   return settings;
 }
@@ -103,7 +116,8 @@ Result<int> Main(int argc, char** argv) {
   const Options options = KRUX_TRY(ParseOptions(argc, argv));
   const GatewaySettings settings = KRUX_TRY(ReadSettings(options));
   EventLoop loop = KRUX_TRY(EventLoop::Create());
-  Gateway gateway(loop, SystemClock(), SystemRandom(), Channel(KRUX_TRY(Descriptor(options, "audit-fd"))),
+  Gateway gateway(loop, SystemClock(), SystemRandom(),
+                  Channel(KRUX_TRY(Descriptor(options, "audit-fd"))),
                   Channel(KRUX_TRY(Descriptor(options, "spawn-fd"))), settings);
   UniqueFd gateway_door = KRUX_TRY(Descriptor(options, "gateway-fd"));
   UniqueFd admin_door = KRUX_TRY(Descriptor(options, "admin-fd"));
@@ -112,7 +126,8 @@ Result<int> Main(int argc, char** argv) {
   if (options.Has("control-fd")) control = Channel(KRUX_TRY(Descriptor(options, "control-fd")));
 
   // The supervisor keeps the other end of the lifeline and never writes: EOF means that it is gone.
-  const EventSource orphaned = KRUX_TRY(loop.AddIo(lifeline.get(), EPOLLIN, [&](uint32_t) { loop.Exit(1); }));
+  const EventSource orphaned =
+      KRUX_TRY(loop.AddIo(lifeline.get(), EPOLLIN, [&](uint32_t) { loop.Exit(1); }));
   const auto stop = [&] { gateway.Stop([&] { loop.Exit(0); }); };
   const EventSource term = KRUX_TRY(loop.AddSignal(SIGTERM, stop));
   const EventSource interrupt = KRUX_TRY(loop.AddSignal(SIGINT, stop));

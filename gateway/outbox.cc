@@ -12,7 +12,8 @@ Result<void> Outbox::Post(Send send) {
     auto sent = send();
     if (sent || sent.error().sys_errno != EAGAIN) return sent;
   }
-  if (queue_.size() >= limit_) return Fail(ExitCode::kBusy, "send", "the receiver does not keep up; retry");
+  if (queue_.size() >= limit_)
+    return Fail(ExitCode::kBusy, "send", "the receiver does not keep up; retry");
   queue_.push_back(std::move(send));
   return WaitForRoom();
 }

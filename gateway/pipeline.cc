@@ -35,7 +35,8 @@ Ending EndingOf(const sandbox::Done& done) {
     case sandbox::Done::End::kOom:
       return {audit::Status::kOom, ExitCode::kFailed, done.status, "the call ran out of memory"};
     case sandbox::Done::End::kCancelled:
-      return {audit::Status::kCancelled, ExitCode::kInterrupted, done.status, "the call was cancelled"};
+      return {audit::Status::kCancelled, ExitCode::kInterrupted, done.status,
+              "the call was cancelled"};
   }
   return {};
 }
@@ -43,13 +44,19 @@ Ending EndingOf(const sandbox::Done& done) {
 }  // namespace
 
 const char* Name(Stage stage) {
-  static constexpr const char* kNames[] = {"admit", "bind",  "plan",    "decide",  "record",
+  static constexpr const char* kNames[] = {"admit",   "bind",  "plan",    "decide",  "record",
                                            "approve", "spawn", "collect", "outcome", "reply"};
   return kNames[static_cast<size_t>(stage)];
 }
 
-Pipeline::Pipeline(const Clock& clock, Random& random, AuditLink& audit, SpawnLink& spawn, Limits limits, Answer answer)
-    : clock_(clock), random_(random), audit_(audit), spawn_(spawn), limits_(limits), answer_(std::move(answer)) {}
+Pipeline::Pipeline(const Clock& clock, Random& random, AuditLink& audit, SpawnLink& spawn,
+                   Limits limits, Answer answer)
+    : clock_(clock),
+      random_(random),
+      audit_(audit),
+      spawn_(spawn),
+      limits_(limits),
+      answer_(std::move(answer)) {}
 
 CallFlow& Pipeline::Add(uint64_t connection, const PeerCredentials& peer, CallRequest request) {
   auto flow = std::make_unique<CallFlow>();
@@ -64,14 +71,15 @@ CallFlow& Pipeline::Add(uint64_t connection, const PeerCredentials& peer, CallRe
   return added;
 }
 
-void Pipeline::Begin(uint64_t connection, const PeerCredentials& peer, std::shared_ptr<Session> session,
-                     CallRequest request) {
+void Pipeline::Begin(uint64_t connection, const PeerCredentials& peer,
+                     std::shared_ptr<Session> session, CallRequest request) {
   CallFlow& flow = Add(connection, peer, std::move(request));
   flow.session = std::move(session);
   Advance(flow.id);
 }
 
-void Pipeline::Refuse(uint64_t connection, const PeerCredentials& peer, CallRequest remains, Error error) {
+void Pipeline::Refuse(uint64_t connection, const PeerCredentials& peer, CallRequest remains,
+                      Error error) {
   CallFlow& flow = Add(connection, peer, std::move(remains));
   error.stage = "decode";
   flow.refusal = std::move(error);
@@ -110,9 +118,9 @@ void Pipeline::Step(CallFlow& flow, bool& waits) {
       return;
     case Stage::kSpawn:
       if (!flow.asked && !flow.ending.has_value()) BuildSandbox(flow);
-      if (!flow.intent.settled()) break;                     // OnIntentRecorded
-      if (!flow.ready && !flow.ending.has_value()) break;    // OnSpawnEvent(Ready | Failed)
-      if (!flow.ending.has_value()) Release(flow);           // the barrier: durable and measured
+      if (!flow.intent.settled()) break;                   // OnIntentRecorded
+      if (!flow.ready && !flow.ending.has_value()) break;  // OnSpawnEvent(Ready | Failed)
+      if (!flow.ending.has_value()) Release(flow);         // the barrier: durable and measured
       flow.stage = Stage::kCollect;
       return;
     case Stage::kCollect:
@@ -151,18 +159,22 @@ Result<void> Pipeline::Admit(CallFlow& flow) {
   }
   flow.before = flow.session->state;
   if (flow.session->unrecorded) {
-    return Fail(ExitCode::kAudit, "admit", "the opening of this session could not be recorded; open it again");
+    return Fail(ExitCode::kAudit, "admit",
+                "the opening of this session could not be recorded; open it again");
   }
   if (!flow.request.profile.empty() && flow.request.profile != flow.session->key.profile) {
-    return Fail(ExitCode::kBadData, "admit",
-                "`" + flow.request.profile + "` is not the profile of this session; open another one");
+    return Fail(
+        ExitCode::kBadData, "admit",
+        "`" + flow.request.profile + "` is not the profile of this session; open another one");
   }
   if (flow.session->in_flight >= limits_.calls_per_session) {
-    return Fail(ExitCode::kBusy, "admit",
-                "this session has " + std::to_string(flow.session->in_flight) + " calls in flight; retry");
+    return Fail(
+        ExitCode::kBusy, "admit",
+        "this session has " + std::to_string(flow.session->in_flight) + " calls in flight; retry");
   }
   if (in_flight_ >= limits_.calls_total) {
-    return Fail(ExitCode::kBusy, "admit", "the gateway has " + std::to_string(in_flight_) + " calls in flight; retry");
+    return Fail(ExitCode::kBusy, "admit",
+                "the gateway has " + std::to_string(in_flight_) + " calls in flight; retry");
   }
   flow.counted = true;
   ++flow.session->in_flight;
@@ -265,7 +277,8 @@ void Pipeline::SendSpawn(CallFlow& flow) {
 }
 
 void Pipeline::Release(CallFlow& flow) {
-  flow.deadline_ns = clock_.MonotonicNs() + (flow.plan.spec.limits.wall_ms + limits_.grace_ms) * kNsPerMs;
+  flow.deadline_ns =
+      clock_.MonotonicNs() + (flow.plan.spec.limits.wall_ms + limits_.grace_ms) * kNsPerMs;
   if (auto sent = spawn_.Go(flow.id); !sent) {
     OnSandboxFailed(flow, sent.error(), {});
     return;
@@ -277,9 +290,11 @@ void Pipeline::Release(CallFlow& flow) {
 void Pipeline::Collect(CallFlow& flow) {
   Ending ending = EndingOf(*flow.done);
   if (ending.status == audit::Status::kOk) {
-    auto result = ReadWorkerResult(std::move(flow.done->result), flow.plan.spec.limits.result_bytes);
+    auto result =
+        ReadWorkerResult(std::move(flow.done->result), flow.plan.spec.limits.result_bytes);
     if (!result) {
-      ending = {audit::Status::kFailed, ExitCode::kFailed, flow.done->status, result.error().message};
+      ending = {audit::Status::kFailed, ExitCode::kFailed, flow.done->status,
+                result.error().message};
     } else {
       flow.result = std::move(*result);
       ending.code = flow.result.code;
@@ -294,8 +309,9 @@ void Pipeline::Collect(CallFlow& flow) {
 // 9. Nothing is released before this is durable.
 void Pipeline::RecordOutcome(CallFlow& flow) {
   flow.outcome.is = RecordState::Is::kPending;
-  audit_.Append(ToDraft(OutcomeOf(flow)),
-                [this, id = flow.id](const Appended& appended) { OnOutcomeRecorded(id, appended); });
+  audit_.Append(ToDraft(OutcomeOf(flow)), [this, id = flow.id](const Appended& appended) {
+    OnOutcomeRecorded(id, appended);
+  });
 }
 
 // 10. The answer, once.

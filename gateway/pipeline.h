@@ -1,8 +1,10 @@
 // Pipeline: one call, once through. Ten stages, one CallFlow per call; each event moves its flow as
-// far as it can go without waiting. Read Advance() in pipeline.cc from top to bottom: it is the design.
+// far as it can go without waiting. Read Advance() in pipeline.cc from top to bottom: it is the
+// design.
 //
 //   Pipeline pipeline(clock, random, audit, spawn, limits, answer);
-//   pipeline.Begin(connection, peer, session, std::move(request));     // the answer comes later, once
+//   pipeline.Begin(connection, peer, session, std::move(request));     // the answer comes later,
+//   once
 //
 // INVARIANT: no worker gets Go before its intent record is durable, and no result leaves before its
 // outcome record is durable. When the log cannot say so, the answer is 74 and carries no byte.
@@ -51,52 +53,52 @@ struct RecordState {
 struct Ending {
   audit::Status status = audit::Status::kUnknown;
   ExitCode code = ExitCode::kInternal;
-  int64_t detail = 0;        // program's exit status, signal or errno
-  std::string reason;        // one sentence; empty when ok
+  int64_t detail = 0;  // program's exit status, signal or errno
+  std::string reason;  // one sentence; empty when ok
 };
 
 struct CallFlow {
   Stage stage = Stage::kAdmit;
-  cbor::Bytes id;                                // 16 random bytes
-  uint64_t connection = 0;                       // 0: the client is gone
+  cbor::Bytes id;           // 16 random bytes
+  uint64_t connection = 0;  // 0: the client is gone
   PeerCredentials peer;
   CallRequest request;
-  std::shared_ptr<Session> session;              // null: the request names none of this peer's
-  std::optional<Error> refusal;                  // set by stages 1–3: no decision is reached
+  std::shared_ptr<Session> session;  // null: the request names none of this peer's
+  std::optional<Error> refusal;      // set by stages 1–3: no decision is reached
 
   const runtime::Capability* capability = nullptr;
   cbor::Map args;
   runtime::Plan plan;
-  cbor::Bytes spec_digest;                       // SHA-256 of the Spec's CBOR, in the intent
-  uint64_t now_ms = 0;                           // what decide() was told
+  cbor::Bytes spec_digest;  // SHA-256 of the Spec's CBOR, in the intent
+  uint64_t now_ms = 0;      // what decide() was told
   policy::State before;
   policy::Decision decision;
 
   RecordState intent;
-  bool counted = false;                          // in the bounds of session and gateway
-  bool asked = false;                            // stage 7 was begun
-  bool spawned = false;                          // Spawn was sent
-  bool ready = false;                            // confined, measured, waiting
-  bool acting = false;                           // Go was sent
+  bool counted = false;  // in the bounds of session and gateway
+  bool asked = false;    // stage 7 was begun
+  bool spawned = false;  // Spawn was sent
+  bool ready = false;    // confined, measured, waiting
+  bool acting = false;   // Go was sent
   sandbox::Receipt receipt;
   std::optional<sandbox::Done> done;
-  std::optional<Ending> ending;                  // set: what is left is to record and reply
+  std::optional<Ending> ending;  // set: what is left is to record and reply
   WorkerResult result;
   RecordState outcome;
 
   CallReply reply;
   bool answered = false;
-  uint64_t deadline_ns = 0;                      // of the stage, 0 = none
+  uint64_t deadline_ns = 0;  // of the stage, 0 = none
 };
 
 class Pipeline {
  public:
   struct Limits {
-    size_t calls_per_session = 8;                // in flight; more are kBusy
+    size_t calls_per_session = 8;  // in flight; more are kBusy
     size_t calls_total = 32;
-    size_t flows = 512;                          // with those that only wait for a late record
-    uint64_t setup_ms = 10'000;                  // template and sandbox
-    uint64_t grace_ms = 5'000;                   // over Limits::wall_ms, for spawnd to report the end
+    size_t flows = 512;          // with those that only wait for a late record
+    uint64_t setup_ms = 10'000;  // template and sandbox
+    uint64_t grace_ms = 5'000;   // over Limits::wall_ms, for spawnd to report the end
     sandbox::Limits sandbox;
     sandbox::LayerMask degraded = 0;
     uint64_t policy_epoch = 1;
@@ -105,12 +107,14 @@ class Pipeline {
   // Called once per call, with a descriptor when reply.bytes > 0.
   using Answer = std::function<void(uint64_t connection, const CallReply& reply, UniqueFd result)>;
 
-  Pipeline(const Clock& clock, Random& random, AuditLink& audit, SpawnLink& spawn, Limits limits, Answer answer);
+  Pipeline(const Clock& clock, Random& random, AuditLink& audit, SpawnLink& spawn, Limits limits,
+           Answer answer);
   Pipeline(const Pipeline&) = delete;
   Pipeline& operator=(const Pipeline&) = delete;
 
   // A call arrived. `session` is null when the peer has none of that id.
-  void Begin(uint64_t connection, const PeerCredentials& peer, std::shared_ptr<Session> session, CallRequest request);
+  void Begin(uint64_t connection, const PeerCredentials& peer, std::shared_ptr<Session> session,
+             CallRequest request);
   // A call frame that could not be read: recorded like any refused call.
   void Refuse(uint64_t connection, const PeerCredentials& peer, CallRequest remains, Error error);
   // TemplateBuilt, Ready, Done and Failed of krux-spawnd.

@@ -1,4 +1,5 @@
-// The events of the pipeline: what krux-auditd, krux-spawnd, clients and the clock say to a CallFlow.
+// The events of the pipeline: what krux-auditd, krux-spawnd, clients and the clock say to a
+// CallFlow.
 #include <utility>
 #include <variant>
 #include <vector>
@@ -21,7 +22,8 @@ void Pipeline::OnIntentRecorded(const cbor::Bytes& id, const Appended& appended)
       return;
     case Appended::What::kSilent: {
       Withhold(*flow, appended.error);
-      const bool intent = !flow->refusal.has_value() && flow->decision.verdict == policy::Verdict::kAllow;
+      const bool intent =
+          !flow->refusal.has_value() && flow->decision.verdict == policy::Verdict::kAllow;
       if (!intent) Forget(flow->id);
       return;
     }
@@ -50,8 +52,8 @@ void Pipeline::OnOutcomeRecorded(const cbor::Bytes& id, const Appended& appended
   Forget(flow->id);
 }
 
-// The log cannot say what happened: the answer is 74, carries no byte of the result, and the worker,
-// where there is one, is ended.
+// The log cannot say what happened: the answer is 74, carries no byte of the result, and the
+// worker, where there is one, is ended.
 void Pipeline::Withhold(CallFlow& flow, const std::string& why) {
   if (flow.spawned && !flow.done.has_value()) (void)spawn_.Cancel(flow.id);
   flow.reply = CallReply{};
@@ -90,7 +92,8 @@ void Pipeline::OnSpawnEvent(sandbox::Event event) {
     CallFlow* flow = Find(done->call_id);
     if (flow == nullptr || flow->ending.has_value()) return;
     if (!flow->acting) {
-      OnSandboxFailed(*flow, {ExitCode::kSandbox, 0, "spawn", "the worker ended before the call began"}, {});
+      OnSandboxFailed(
+          *flow, {ExitCode::kSandbox, 0, "spawn", "the worker ended before the call began"}, {});
       Advance(flow->id);
       return;
     }
@@ -149,7 +152,8 @@ void Pipeline::OnSpawnGone() {
     if (flow->asked && !flow->ending.has_value()) ids.push_back(id);
   }
   templates_.clear();
-  const Error gone{ExitCode::kSandbox, 0, "spawn", "krux-spawnd is gone; retry when the gateway has restarted it"};
+  const Error gone{ExitCode::kSandbox, 0, "spawn",
+                   "krux-spawnd is gone; retry when the gateway has restarted it"};
   for (const cbor::Bytes& id : ids) {
     CallFlow* flow = Find(id);
     if (flow == nullptr || flow->ending.has_value() || flow->done.has_value()) continue;
@@ -201,7 +205,8 @@ void Pipeline::Tick() {
     if (flow->acting) {
       End(*flow, {audit::Status::kTimeout, ExitCode::kTimeout, 0, "the call ran out of time"});
     } else {
-      End(*flow, {audit::Status::kSetupFailed, ExitCode::kSandbox, 0, "the sandbox was not ready in time; nothing ran"});
+      End(*flow, {audit::Status::kSetupFailed, ExitCode::kSandbox, 0,
+                  "the sandbox was not ready in time; nothing ran"});
     }
     Advance(id);
   }

@@ -9,8 +9,8 @@ using cbor::Map;
 using cbor::MapReader;
 using cbor::Value;
 
-constexpr size_t kMaxNameBytes = 64;     // of layers, modes, exposure legs
-constexpr size_t kMaxPathBytes = 4096;   // PATH_MAX
+constexpr size_t kMaxNameBytes = 64;    // of layers, modes, exposure legs
+constexpr size_t kMaxPathBytes = 4096;  // PATH_MAX
 constexpr size_t kMaxNames = 32;
 
 constexpr RequestRule kRules[] = {
@@ -29,7 +29,8 @@ Result<std::vector<std::string>> Names(const cbor::Array& items, std::string_vie
   std::vector<std::string> names;
   for (const Value& item : items) {
     if (item.text() == nullptr || item.text()->size() > kMaxNameBytes) {
-      return Fail(ExitCode::kBadData, "decode", "`" + std::string(key) + "` must be a list of names");
+      return Fail(ExitCode::kBadData, "decode",
+                  "`" + std::string(key) + "` must be a list of names");
     }
     names.push_back(*item.text());
   }
@@ -110,7 +111,11 @@ cbor::Bytes Encode(const OpenReply& m) {
 }
 
 cbor::Bytes Encode(const CallRequest& m) {
-  Map map{{"type", "call"}, {"id", m.id}, {"session", m.session}, {"cap", m.capability}, {"args", m.args}};
+  Map map{{"type", "call"},
+          {"id", m.id},
+          {"session", m.session},
+          {"cap", m.capability},
+          {"args", m.args}};
   if (!m.profile.empty()) map.Set("profile", m.profile);
   return cbor::Encode(map);
 }
@@ -165,7 +170,8 @@ cbor::Bytes Encode(const StopRequest&) { return cbor::Encode(Map{{"type", "stop"
 cbor::Bytes Encode(const StopReply&) { return cbor::Encode(Map{{"type", "stopping"}}); }
 
 cbor::Bytes Encode(const ErrorReply& m) {
-  return cbor::Encode(Map{{"type", "error"}, {"code", Number(m.code)}, {"message", Clip(m.message)}});
+  return cbor::Encode(
+      Map{{"type", "error"}, {"code", Number(m.code)}, {"message", Clip(m.message)}});
 }
 
 Result<HelloRequest> DecodeHelloRequest(const Value& value) {
@@ -296,7 +302,8 @@ Result<StopReply> DecodeStopReply(const Value& value) {
 
 Result<ErrorReply> DecodeErrorReply(const Value& value) {
   MapReader r = Open(value, "error");
-  ErrorReply m{.code = CodeFromNumber(r.Uint("code", 255)), .message = r.Text("message", kMaxMessageBytes)};
+  ErrorReply m{.code = CodeFromNumber(r.Uint("code", 255)),
+               .message = r.Text("message", kMaxMessageBytes)};
   KRUX_TRY(r.Finish());
   return m;
 }

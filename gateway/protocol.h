@@ -6,8 +6,8 @@
 //   std::string type = KRUX_TRY(MessageTypeOf(value));
 //   CallRequest call = KRUX_TRY(DecodeCallRequest(value));
 //
-// SOCK_SEQPACKET, one CBOR map with text keys per packet, at most 64 KiB, descriptors by SCM_RIGHTS.
-// Unknown keys, missing keys, wrong types and sizes are errors of code kBadData.
+// SOCK_SEQPACKET, one CBOR map with text keys per packet, at most 64 KiB, descriptors by
+// SCM_RIGHTS. Unknown keys, missing keys, wrong types and sizes are errors of code kBadData.
 #pragma once
 
 #include <cstdint>
@@ -32,12 +32,13 @@ enum Door : uint8_t { kAgentDoor = 1, kAdminDoor = 2 };
 enum class ConnectionState : uint8_t { kNew = 0, kReady = 1 };
 
 // The protocol as data: {type, wire name, doors, state it needs, descriptors it carries, handler}.
-// The handlers are members of Gateway (gateway/gateway.h); nothing is dispatched outside this table.
-#define KRUX_REQUESTS(X)                                                            \
-  X(kHello, "hello", kAgentDoor | kAdminDoor, ConnectionState::kNew, 0, OnHello)    \
-  X(kOpen, "open", kAgentDoor, ConnectionState::kReady, 1, OnOpen)                  \
-  X(kCall, "call", kAgentDoor, ConnectionState::kReady, 0, OnCall)                  \
-  X(kStatus, "status", kAgentDoor | kAdminDoor, ConnectionState::kReady, 0, OnStatus) \
+// The handlers are members of Gateway (gateway/gateway.h); nothing is dispatched outside this
+// table.
+#define KRUX_REQUESTS(X)                                                                          \
+  X(kHello, "hello", kAgentDoor | kAdminDoor, ConnectionState::kNew, 0, OnHello)                  \
+  X(kOpen, "open", kAgentDoor, ConnectionState::kReady, 1, OnOpen)                                \
+  X(kCall, "call", kAgentDoor, ConnectionState::kReady, 0, OnCall)                                \
+  X(kStatus, "status", kAgentDoor | kAdminDoor, ConnectionState::kReady, 0, OnStatus)             \
   X(kCheckpoint, "checkpoint", kAgentDoor | kAdminDoor, ConnectionState::kReady, 0, OnCheckpoint) \
   X(kStop, "stop", kAdminDoor, ConnectionState::kReady, 0, OnStop)
 
@@ -50,9 +51,9 @@ enum class RequestType : uint8_t {
 struct RequestRule {
   RequestType type;
   std::string_view name;
-  uint8_t doors;           // bits of Door
-  ConnectionState state;   // exactly this one
-  size_t fds;              // exactly this many descriptors
+  uint8_t doors;          // bits of Door
+  ConnectionState state;  // exactly this one
+  size_t fds;             // exactly this many descriptors
 };
 // The rule of the request called `name`; null when there is none.
 const RequestRule* FindRequest(std::string_view name);
@@ -66,47 +67,47 @@ struct HelloRequest {
 // ← {"type":"hello","version":1,"gateway":{"pid","mode","release","degraded"}}
 struct HelloReply {
   uint64_t version = kProtocolVersion;
-  uint64_t pid = 0;                    // of kruxd
-  std::string mode;                    // "embedded", "rootless" or "service"
-  std::string release;                 // "0.1.0"
-  std::vector<std::string> degraded;   // layers that the operator allows to be missing
+  uint64_t pid = 0;                   // of kruxd
+  std::string mode;                   // "embedded", "rootless" or "service"
+  std::string release;                // "0.1.0"
+  std::vector<std::string> degraded;  // layers that the operator allows to be missing
 };
 
 // → {"type":"open","profile"?} and one descriptor: an end of the socketpair that holds WORK
 struct OpenRequest {
-  std::string profile;                 // empty: none named, read_only
+  std::string profile;  // empty: none named, read_only
 };
 // ← {"type":"opened","session","work","profile","degraded"}
 struct OpenReply {
-  cbor::Bytes session;                 // 16 bytes
-  std::string work;                    // host path of WORK
-  std::string profile;                 // the effective profile's name
+  cbor::Bytes session;  // 16 bytes
+  std::string work;     // host path of WORK
+  std::string profile;  // the effective profile's name
   std::vector<std::string> degraded;
 };
 
 // → {"type":"call","id","session","cap","args","profile"?}
 struct CallRequest {
-  uint64_t id = 0;                     // chosen by the client, repeated in the reply
-  cbor::Bytes session;                 // 16 bytes, from OpenReply
+  uint64_t id = 0;      // chosen by the client, repeated in the reply
+  cbor::Bytes session;  // 16 bytes, from OpenReply
   std::string capability;
-  cbor::Value args;                    // a map; judged by the catalog, not here
-  std::string profile;                 // empty, or equal to the session's
+  cbor::Value args;     // a map; judged by the catalog, not here
+  std::string profile;  // empty, or equal to the session's
 };
 // ← {"type":"result",…} and a sealed memfd (sandbox/result.h) when "bytes" > 0
 struct CallReply {
   uint64_t id = 0;
   ExitCode code = ExitCode::kInternal;
   bool ok = false;
-  cbor::Value data;                    // map or null
-  uint64_t seq = 0;                    // of the intent, denial or deferral record; 0 = none durable
-  uint64_t outcome_seq = 0;            // of the outcome record; 0 = there is none
-  std::string verdict;                 // "allow", "ask", "deny"; empty when it came to no decision
-  std::string rule;                    // the one rule behind a verdict below allow, "file:line name"
-  std::string message;                 // empty when ok
-  std::string next;                    // what to do next, empty when there is nothing
-  std::vector<std::string> exposure;   // legs of the session after this call
-  bool truncated = false;              // the output was cut at its cap
-  uint64_t bytes = 0;                  // of the data part of the memfd
+  cbor::Value data;                   // map or null
+  uint64_t seq = 0;                   // of the intent, denial or deferral record; 0 = none durable
+  uint64_t outcome_seq = 0;           // of the outcome record; 0 = there is none
+  std::string verdict;                // "allow", "ask", "deny"; empty when it came to no decision
+  std::string rule;                   // the one rule behind a verdict below allow, "file:line name"
+  std::string message;                // empty when ok
+  std::string next;                   // what to do next, empty when there is nothing
+  std::vector<std::string> exposure;  // legs of the session after this call
+  bool truncated = false;             // the output was cut at its cap
+  uint64_t bytes = 0;                 // of the data part of the memfd
 };
 
 struct StatusRequest {};
@@ -116,13 +117,13 @@ struct StatusReply {
   std::string mode;
   std::string release;
   uint64_t uptime_ms = 0;
-  uint64_t clients = 0;                // connections, the asking one included
+  uint64_t clients = 0;  // connections, the asking one included
   uint64_t sessions = 0;
   uint64_t calls_in_flight = 0;
-  uint64_t calls_total = 0;            // answered since start
-  std::string audit;                   // "ok", "silent" or "gone"
-  std::string sandbox;                 // "ok" or "gone"
-  std::string ceiling;                 // name of the widest profile
+  uint64_t calls_total = 0;  // answered since start
+  std::string audit;         // "ok", "silent" or "gone"
+  std::string sandbox;       // "ok" or "gone"
+  std::string ceiling;       // name of the widest profile
   std::vector<std::string> degraded;
 };
 
@@ -136,7 +137,8 @@ struct StopRequest {};
 // ← {"type":"stopping"}
 struct StopReply {};
 
-// ← {"type":"error","code","message"}: to a bad frame, or a request that failed before it was a call
+// ← {"type":"error","code","message"}: to a bad frame, or a request that failed before it was a
+// call
 struct ErrorReply {
   ExitCode code = ExitCode::kInternal;
   std::string message;
@@ -147,7 +149,8 @@ cbor::Bytes Encode(const HelloReply& m);
 cbor::Bytes Encode(const OpenRequest& m);
 cbor::Bytes Encode(const OpenReply& m);
 cbor::Bytes Encode(const CallRequest& m);
-// Never more than one packet: `data` is replaced by null and `truncated` set where it would not fit.
+// Never more than one packet: `data` is replaced by null and `truncated` set where it would not
+// fit.
 cbor::Bytes Encode(const CallReply& m);
 cbor::Bytes Encode(const StatusRequest& m);
 cbor::Bytes Encode(const StatusReply& m);

@@ -21,9 +21,11 @@ CallRequest Remains(const cbor::Value& value) {
     const cbor::Value* found = map.Find(key);
     return found != nullptr && found->text() != nullptr ? *found->text() : std::string();
   };
-  if (const cbor::Value* id = map.Find("id"); id != nullptr && id->uint() != nullptr) call.id = *id->uint();
+  if (const cbor::Value* id = map.Find("id"); id != nullptr && id->uint() != nullptr)
+    call.id = *id->uint();
   const cbor::Value* session = map.Find("session");
-  const bool fits = session != nullptr && session->bytes() != nullptr && session->bytes()->size() == kSessionIdBytes;
+  const bool fits = session != nullptr && session->bytes() != nullptr &&
+                    session->bytes()->size() == kSessionIdBytes;
   call.session = fits ? *session->bytes() : cbor::Bytes(kSessionIdBytes);
   call.capability = Clip(text("cap"), kMaxCapabilityBytes);
   if (const cbor::Value* args = map.Find("args"); args != nullptr) call.args = *args;
@@ -42,9 +44,11 @@ void Gateway::OnHello(Connection& connection, const cbor::Value& value, Packet&)
   const auto hello = DecodeHelloRequest(value);
   if (!hello) return ReplyError(connection, hello.error());
   if (hello->version != kProtocolVersion) {
-    return ReplyError(connection, {ExitCode::kBadData, 0, "hello",
-                                   "version " + std::to_string(hello->version) +
-                                       " of the protocol is not spoken here; use the krux that belongs to this gateway"});
+    return ReplyError(
+        connection,
+        {ExitCode::kBadData, 0, "hello",
+         "version " + std::to_string(hello->version) +
+             " of the protocol is not spoken here; use the krux that belongs to this gateway"});
   }
   connection.state = ConnectionState::kReady;
   Reply(connection, Encode(HelloReply{.version = kProtocolVersion,
@@ -64,14 +68,18 @@ void Gateway::OnOpen(Connection& connection, const cbor::Value& value, Packet& p
     return ReplyError(connection, known.error());
   }
   if (opens_.size() >= kMaxPendingOpens) {
-    return ReplyError(connection, {ExitCode::kBusy, 0, "open", "too many sessions are being opened; retry"});
+    return ReplyError(connection,
+                      {ExitCode::kBusy, 0, "open", "too many sessions are being opened; retry"});
   }
   if (audit_.gone()) {
-    return ReplyError(connection, {ExitCode::kAudit, 0, "open", "the log cannot be written: krux-auditd is gone; nothing ran"});
+    return ReplyError(connection, {ExitCode::kAudit, 0, "open",
+                                   "the log cannot be written: krux-auditd is gone; nothing ran"});
   }
   const uint64_t tag = next_tag_++;
-  if (auto sent = spawn_.OpenWork(tag, std::move(packet.fds[0])); !sent) return ReplyError(connection, sent.error());
-  opens_[tag] = {connection.id(), profile, clock_.MonotonicNs() + settings_.open_deadline_ms * kNsPerMs};
+  if (auto sent = spawn_.OpenWork(tag, std::move(packet.fds[0])); !sent)
+    return ReplyError(connection, sent.error());
+  opens_[tag] = {connection.id(), profile,
+                 clock_.MonotonicNs() + settings_.open_deadline_ms * kNsPerMs};
 }
 
 void Gateway::OnCall(Connection& connection, const cbor::Value& value, Packet&) {
@@ -87,7 +95,8 @@ void Gateway::OnCall(Connection& connection, const cbor::Value& value, Packet&) 
 }
 
 void Gateway::OnStatus(Connection& connection, const cbor::Value& value, Packet&) {
-  if (const auto request = DecodeStatusRequest(value); !request) return ReplyError(connection, request.error());
+  if (const auto request = DecodeStatusRequest(value); !request)
+    return ReplyError(connection, request.error());
   Reply(connection, Encode(StatusReply{
                         .pid = static_cast<uint64_t>(getpid()),
                         .mode = settings_.mode,
@@ -97,7 +106,9 @@ void Gateway::OnStatus(Connection& connection, const cbor::Value& value, Packet&
                         .sessions = sessions_.size(),
                         .calls_in_flight = pipeline_.in_flight(),
                         .calls_total = pipeline_.answered(),
-                        .audit = audit_.gone() ? "gone" : audit_.silent() ? "silent" : "ok",
+                        .audit = audit_.gone()     ? "gone"
+                                 : audit_.silent() ? "silent"
+                                                   : "ok",
                         .sandbox = spawn_.gone() ? "gone" : "ok",
                         .ceiling = settings_.ceiling,
                         .degraded = settings_.degraded,
@@ -105,20 +116,23 @@ void Gateway::OnStatus(Connection& connection, const cbor::Value& value, Packet&
 }
 
 void Gateway::OnCheckpoint(Connection& connection, const cbor::Value& value, Packet&) {
-  if (const auto request = DecodeCheckpointRequest(value); !request) return ReplyError(connection, request.error());
+  if (const auto request = DecodeCheckpointRequest(value); !request)
+    return ReplyError(connection, request.error());
   audit_.Checkpoint([this, id = connection.id()](const Appended& appended) {
     Connection* asker = Find(id);
     if (asker == nullptr || asker->gone() || appended.what == Appended::What::kLate) return;
     if (appended.what == Appended::What::kDurable) {
       Reply(*asker, Encode(CheckpointReply{.size = appended.seq}));
     } else {
-      ReplyError(*asker, {ExitCode::kAudit, 0, "checkpoint", "no checkpoint could be signed: " + appended.error});
+      ReplyError(*asker, {ExitCode::kAudit, 0, "checkpoint",
+                          "no checkpoint could be signed: " + appended.error});
     }
   });
 }
 
 void Gateway::OnStop(Connection& connection, const cbor::Value& value, Packet&) {
-  if (const auto request = DecodeStopRequest(value); !request) return ReplyError(connection, request.error());
+  if (const auto request = DecodeStopRequest(value); !request)
+    return ReplyError(connection, request.error());
   Reply(connection, Encode(StopReply{}));
   if (on_stop_) on_stop_();
 }
@@ -152,7 +166,8 @@ void Gateway::OnWorkOpened(const sandbox::WorkOpened& opened) {
   // mountd read the maker of the socketpair from the socket; a socketpair of somebody else's would
   // make this peer act with that other's files.
   if (opened.uid != connection->peer().uid) {
-    return ReplyError(*connection, {ExitCode::kDenied, 0, "open", "the work directory was handed over by another user"});
+    return ReplyError(*connection, {ExitCode::kDenied, 0, "open",
+                                    "the work directory was handed over by another user"});
   }
   const auto session = OpenSession(opened, open.profile);
   if (!session) return ReplyError(*connection, session.error());
@@ -162,7 +177,8 @@ void Gateway::OnWorkOpened(const sandbox::WorkOpened& opened) {
                                       .degraded = settings_.degraded}));
 }
 
-Result<std::shared_ptr<Session>> Gateway::OpenSession(const sandbox::WorkOpened& opened, const std::string& profile) {
+Result<std::shared_ptr<Session>> Gateway::OpenSession(const sandbox::WorkOpened& opened,
+                                                      const std::string& profile) {
   const SessionKey key{opened.uid, opened.work_id, profile};
   if (auto session = sessions_.Find(key); session != nullptr) return session;
   policy::Policy policy = KRUX_TRY(EffectivePolicy(settings_.ceiling, profile, opened.path));
@@ -172,7 +188,8 @@ Result<std::shared_ptr<Session>> Gateway::OpenSession(const sandbox::WorkOpened&
   return session;
 }
 
-// Not awaited: the log keeps the order of appends, so an intent that is durable has these before it.
+// Not awaited: the log keeps the order of appends, so an intent that is durable has these before
+// it.
 void Gateway::RecordPolicy(const Session& session) {
   if (!stored_policies_.insert(session.policy_hash).second) return;
   const auto check = [this, hash = session.policy_hash](const Appended& appended) {
@@ -180,21 +197,26 @@ void Gateway::RecordPolicy(const Session& session) {
   };
   const std::string& text = session.policy.text;
   audit_.StorePolicy(std::span(reinterpret_cast<const uint8_t*>(text.data()), text.size()), check);
-  audit_.Append(audit::PolicyDraft(session.policy_hash, session.policy.name, settings_.limits.policy_epoch), check);
+  audit_.Append(
+      audit::PolicyDraft(session.policy_hash, session.policy.name, settings_.limits.policy_epoch),
+      check);
 }
 
-void Gateway::RecordOpening(const std::shared_ptr<Session>& session, const sandbox::WorkOpened& opened) {
-  const cbor::Map details{{"uid", uint64_t{opened.uid}},       {"gid", uint64_t{opened.gid}},
-                          {"profile", session->key.profile},    {"policy", session->policy_hash},
-                          {"device", opened.device},            {"inode", opened.inode},
+void Gateway::RecordOpening(const std::shared_ptr<Session>& session,
+                            const sandbox::WorkOpened& opened) {
+  const cbor::Map details{{"uid", uint64_t{opened.uid}},      {"gid", uint64_t{opened.gid}},
+                          {"profile", session->key.profile},  {"policy", session->policy_hash},
+                          {"device", opened.device},          {"inode", opened.inode},
                           {"generation", session->generation}};
-  audit_.Append(audit::SessionDraft(session->id, "opened", details), [this, session](const Appended& appended) {
-    if (NeverDurable(appended)) {
-      Log(LogLevel::kError, "kruxd", "the opening of a session could not be recorded: " + appended.error);
-      session->unrecorded = true;
-      sessions_.Remove(*session);
-    }
-  });
+  audit_.Append(audit::SessionDraft(session->id, "opened", details),
+                [this, session](const Appended& appended) {
+                  if (NeverDurable(appended)) {
+                    Log(LogLevel::kError, "kruxd",
+                        "the opening of a session could not be recorded: " + appended.error);
+                    session->unrecorded = true;
+                    sessions_.Remove(*session);
+                  }
+                });
 }
 
 }  // namespace krux::gateway

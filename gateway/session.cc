@@ -22,10 +22,12 @@ std::shared_ptr<Session> SessionTable::Find(const cbor::Bytes& id, uid_t uid) co
   return it == by_id_.end() || it->second->key.uid != uid ? nullptr : it->second;
 }
 
-Result<std::shared_ptr<Session>> SessionTable::Make(SessionKey key, std::string work, policy::Policy policy) {
+Result<std::shared_ptr<Session>> SessionTable::Make(SessionKey key, std::string work,
+                                                    policy::Policy policy) {
   if (by_id_.size() >= max_sessions_) {
     return Fail(ExitCode::kBusy, "session",
-                "there are " + std::to_string(by_id_.size()) + " sessions already; restart the gateway to end them");
+                "there are " + std::to_string(by_id_.size()) +
+                    " sessions already; restart the gateway to end them");
   }
   auto session = std::make_shared<Session>();
   session->id = RandomId(random_);

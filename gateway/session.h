@@ -31,26 +31,27 @@ struct SessionKey {
 struct TemplateSlot {
   enum class State : uint8_t { kAbsent, kBuilding, kBuilt };
   State state = State::kAbsent;
-  uint64_t tag = 0;                   // of the BuildTemplate under way
-  std::vector<cbor::Bytes> waiting;   // call ids that go on when it is built
+  uint64_t tag = 0;                  // of the BuildTemplate under way
+  std::vector<cbor::Bytes> waiting;  // call ids that go on when it is built
 };
 
 struct Session {
-  cbor::Bytes id;                     // 16 random bytes
+  cbor::Bytes id;  // 16 random bytes
   SessionKey key;
-  std::string work;                   // host path
-  policy::Policy policy;              // ceiling met with the profile, bound to WORK
-  cbor::Bytes policy_hash;            // SHA-256 of policy.text, under which the log keeps the text
-  uint64_t generation = 1;            // of the policy: a change makes every template stale
+  std::string work;         // host path
+  policy::Policy policy;    // ceiling met with the profile, bound to WORK
+  cbor::Bytes policy_hash;  // SHA-256 of policy.text, under which the log keeps the text
+  uint64_t generation = 1;  // of the policy: a change makes every template stale
   policy::State state;
-  TemplateSlot templates[2];          // by sandbox::WorkClass
-  size_t in_flight = 0;               // calls that have not been answered
-  bool unrecorded = false;            // its opening could not be logged: no call may run
+  TemplateSlot templates[2];  // by sandbox::WorkClass
+  size_t in_flight = 0;       // calls that have not been answered
+  bool unrecorded = false;    // its opening could not be logged: no call may run
 };
 
 class SessionTable {
  public:
-  SessionTable(Random& random, size_t max_sessions) : random_(random), max_sessions_(max_sessions) {}
+  SessionTable(Random& random, size_t max_sessions)
+      : random_(random), max_sessions_(max_sessions) {}
 
   // The session of `key`, or null.
   std::shared_ptr<Session> Find(const SessionKey& key) const;

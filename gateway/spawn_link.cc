@@ -12,10 +12,12 @@ namespace krux::gateway {
 SpawnLink::SpawnLink(EventLoop& loop, Channel channel)
     : loop_(loop), client_(std::move(channel)), outbox_(loop, client_.fd()) {}
 
-Result<void> SpawnLink::Start(std::function<void(sandbox::Event)> on_event, std::function<void()> on_gone) {
+Result<void> SpawnLink::Start(std::function<void(sandbox::Event)> on_event,
+                              std::function<void()> on_gone) {
   on_event_ = std::move(on_event);
   on_gone_ = std::move(on_gone);
-  if (fcntl(client_.fd(), F_SETFL, O_NONBLOCK) != 0) return SysError(ExitCode::kInternal, "O_NONBLOCK", errno);
+  if (fcntl(client_.fd(), F_SETFL, O_NONBLOCK) != 0)
+    return SysError(ExitCode::kInternal, "O_NONBLOCK", errno);
   readable_ = KRUX_TRY(loop_.AddIo(client_.fd(), EPOLLIN, [this](uint32_t) { OnReadable(); }));
   return {};
 }
@@ -23,9 +25,11 @@ Result<void> SpawnLink::Start(std::function<void(sandbox::Event)> on_event, std:
 Result<void> SpawnLink::Post(Outbox::Send send) {
   if (!gone_) {
     auto sent = outbox_.Post(std::move(send));
-    if (sent || sent.error().code == ExitCode::kBusy || sent.error().code == ExitCode::kBadData) return sent;
+    if (sent || sent.error().code == ExitCode::kBusy || sent.error().code == ExitCode::kBadData)
+      return sent;
   }
-  return Fail(ExitCode::kSandbox, "spawn", "krux-spawnd is gone; retry when the gateway has restarted it");
+  return Fail(ExitCode::kSandbox, "spawn",
+              "krux-spawnd is gone; retry when the gateway has restarted it");
 }
 
 Result<void> SpawnLink::OpenWork(uint64_t tag, UniqueFd work_socket) {
@@ -38,12 +42,14 @@ Result<void> SpawnLink::OpenWork(uint64_t tag, UniqueFd work_socket) {
   });
 }
 
-Result<void> SpawnLink::BuildTemplate(uint64_t tag, const sandbox::TemplateSpec& spec, uint64_t work_id) {
+Result<void> SpawnLink::BuildTemplate(uint64_t tag, const sandbox::TemplateSpec& spec,
+                                      uint64_t work_id) {
   return Post([this, tag, spec, work_id] { return client_.BuildTemplate(tag, spec, work_id); });
 }
 
 Result<void> SpawnLink::DropTemplates(const cbor::Bytes& session_id, uint64_t generation) {
-  return Post([this, session_id, generation] { return client_.DropTemplates(session_id, generation); });
+  return Post(
+      [this, session_id, generation] { return client_.DropTemplates(session_id, generation); });
 }
 
 Result<void> SpawnLink::Spawn(const sandbox::Spec& spec) {
@@ -61,7 +67,8 @@ Result<void> SpawnLink::Cancel(const cbor::Bytes& call_id) {
 void SpawnLink::OnReadable() {
   while (!gone_) {
     auto event = client_.Next();
-    if (!event && event.error().code == ExitCode::kBadData) continue;  // one bad packet of a peer we started
+    if (!event && event.error().code == ExitCode::kBadData)
+      continue;  // one bad packet of a peer we started
     if (!event) {
       gone_ = true;
       readable_.Reset();

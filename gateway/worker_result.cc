@@ -14,8 +14,8 @@ constexpr uint64_t kPageBytes = 4096;
 
 // A worker speaks for its own capability, not for policy, log or sandbox.
 bool WorkerMayClaim(uint64_t code) {
-  for (const ExitCode allowed : {ExitCode::kOk, ExitCode::kFailed, ExitCode::kBadData, ExitCode::kNotFound,
-                                 ExitCode::kDenied, ExitCode::kTimeout}) {
+  for (const ExitCode allowed : {ExitCode::kOk, ExitCode::kFailed, ExitCode::kBadData,
+                                 ExitCode::kNotFound, ExitCode::kDenied, ExitCode::kTimeout}) {
     if (static_cast<uint64_t>(ToInt(allowed)) == code) return true;
   }
   return false;
@@ -32,7 +32,8 @@ Result<void> ReadMeta(const sandbox::ResultHeader& header, WorkerResult& result)
   result.truncated = reader.Boolean("truncated");
   KRUX_TRY(reader.Finish());
   if (!WorkerMayClaim(code)) {
-    return Fail(ExitCode::kBadData, "result", "the worker claims exit code " + std::to_string(code));
+    return Fail(ExitCode::kBadData, "result",
+                "the worker claims exit code " + std::to_string(code));
   }
   result.code = static_cast<ExitCode>(code);
   result.data_sha256 = Sha256(cbor::Encode(result.data));
@@ -56,17 +57,20 @@ Result<WorkerResult> ReadWorkerResult(UniqueFd fd, uint64_t max_data) {
   if (!fd.valid()) return Fail(ExitCode::kBadData, "result", "there is no result descriptor");
   WorkerResult result;
   // spawnd made the memfd: data part at its cap, rounded up to a page at most.
-  result.memfd = KRUX_TRY(SealedMemfd::Accept(std::move(fd), sandbox::kResultDataOffset + max_data + kPageBytes));
+  result.memfd = KRUX_TRY(
+      SealedMemfd::Accept(std::move(fd), sandbox::kResultDataOffset + max_data + kPageBytes));
   sandbox::ResultHeader header{};
   KRUX_TRY(result.memfd.Read(0, std::span(reinterpret_cast<uint8_t*>(&header), sizeof(header))));
-  if (header.magic == 0) return Fail(ExitCode::kBadData, "result", "the worker ended without an answer");
+  if (header.magic == 0)
+    return Fail(ExitCode::kBadData, "result", "the worker ended without an answer");
   if (header.magic != sandbox::kResultMagic || header.meta_bytes > sandbox::kResultMetaMax ||
       header.data_bytes > max_data || result.memfd.size() < sandbox::kResultDataOffset ||
       header.data_bytes > result.memfd.size() - sandbox::kResultDataOffset) {
     return Fail(ExitCode::kBadData, "result", "the worker's answer has a malformed header");
   }
   if (auto meta = ReadMeta(header, result); !meta) {
-    return Fail(ExitCode::kBadData, "result", "the worker's answer is malformed: " + meta.error().message);
+    return Fail(ExitCode::kBadData, "result",
+                "the worker's answer is malformed: " + meta.error().message);
   }
   result.bytes = header.data_bytes;
   result.bytes_sha256 = KRUX_TRY(HashData(result.memfd, result.bytes));

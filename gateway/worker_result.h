@@ -1,5 +1,5 @@
-// WorkerResult: what a worker left in its result memfd, judged as the work of an enemy. Seals, size,
-// header and meta are checked before a byte of it is believed; the data part is only hashed.
+// WorkerResult: what a worker left in its result memfd, judged as the work of an enemy. Seals,
+// size, header and meta are checked before a byte of it is believed; the data part is only hashed.
 //
 //   WorkerResult result = KRUX_TRY(ReadWorkerResult(std::move(done.result), limits.result_bytes));
 #pragma once
@@ -19,9 +19,9 @@ struct WorkerResult {
   cbor::Bytes data_sha256;            // of the CBOR of `data`
   std::string message;
   bool truncated = false;
-  uint64_t bytes = 0;                 // of the data part
-  cbor::Bytes bytes_sha256;           // of the data part
-  SealedMemfd memfd;                  // passed on to the client when bytes > 0
+  uint64_t bytes = 0;        // of the data part
+  cbor::Bytes bytes_sha256;  // of the data part
+  SealedMemfd memfd;         // passed on to the client when bytes > 0
 };
 
 // kBadData: the worker broke the layout of sandbox/result.h. `max_data`: Limits::result_bytes.

@@ -11,7 +11,8 @@
 namespace krux::gateway {
 namespace {
 
-// A call is bounded by the gateway's own deadlines; this one only ends the wait for a stopped gateway.
+// A call is bounded by the gateway's own deadlines; this one only ends the wait for a stopped
+// gateway.
 constexpr int kCallTimeoutMs = 15 * 60 * 1000;
 constexpr int kStopTimeoutMs = 20'000;
 constexpr int kPollMs = 10;
@@ -30,7 +31,8 @@ Result<ResultBytes> ResultBytes::Accept(UniqueFd fd, uint64_t bytes) {
   KRUX_TRY(result.memfd_.Read(0, std::span(reinterpret_cast<uint8_t*>(&header), sizeof(header))));
   if (header.magic != sandbox::kResultMagic || header.data_bytes != bytes ||
       bytes > result.memfd_.size() - sandbox::kResultDataOffset) {
-    return Fail(ExitCode::kBadData, "result", "the result does not have the size that the gateway announced");
+    return Fail(ExitCode::kBadData, "result",
+                "the result does not have the size that the gateway announced");
   }
   result.size_ = bytes;
   return result;
@@ -58,13 +60,15 @@ Result<Client> Client::ConnectAdmin(const GatewayPaths& paths, int timeout_ms) {
   return ConnectTo(paths, paths.admin_socket, timeout_ms);
 }
 
-Result<Client> Client::ConnectTo(const GatewayPaths& paths, const std::string& socket, int timeout_ms) {
+Result<Client> Client::ConnectTo(const GatewayPaths& paths, const std::string& socket,
+                                 int timeout_ms) {
   Channel channel = KRUX_TRY(Channel::Connect(socket));
   // SO_PEERCRED of a connected socket is who called listen(2): nobody else may play the gateway.
   const PeerCredentials server = KRUX_TRY(channel.Peer());
   if (server.uid != paths.owner) {
-    return std::unexpected(Unreachable("`" + socket + "` is served by uid " + std::to_string(server.uid) +
-                                       ", not by uid " + std::to_string(paths.owner) + "; do not use it"));
+    return std::unexpected(Unreachable("`" + socket + "` is served by uid " +
+                                       std::to_string(server.uid) + ", not by uid " +
+                                       std::to_string(paths.owner) + "; do not use it"));
   }
   Client client = KRUX_TRY(Adopt(std::move(channel), timeout_ms));
   if (!paths.service) client.lock_ = paths.runtime_dir + "/gateway.lock";
@@ -75,17 +79,21 @@ Result<Client> Client::Adopt(Channel channel, int timeout_ms) {
   Client client;
   client.channel_ = std::move(channel);
   client.timeout_ms_ = timeout_ms;
-  const auto [value, packet] = KRUX_TRY(client.Ask(Encode(HelloRequest{}), {}, "hello", 0, timeout_ms));
+  const auto [value, packet] =
+      KRUX_TRY(client.Ask(Encode(HelloRequest{}), {}, "hello", 0, timeout_ms));
   client.gateway_ = KRUX_TRY(DecodeHelloReply(value));
   if (client.gateway_.version != kProtocolVersion) {
-    return std::unexpected(Unreachable("the gateway speaks version " + std::to_string(client.gateway_.version) +
+    return std::unexpected(Unreachable("the gateway speaks version " +
+                                       std::to_string(client.gateway_.version) +
                                        " of the protocol; run `krux gateway stop` to replace it"));
   }
   return client;
 }
 
-Result<std::pair<cbor::Value, Packet>> Client::Ask(std::span<const uint8_t> request, std::span<const int> fds,
-                                                   std::string_view expected, size_t max_fds, int timeout_ms) {
+Result<std::pair<cbor::Value, Packet>> Client::Ask(std::span<const uint8_t> request,
+                                                   std::span<const int> fds,
+                                                   std::string_view expected, size_t max_fds,
+                                                   int timeout_ms) {
   if (!channel_.valid()) return std::unexpected(Unreachable("not connected to a gateway"));
   if (auto sent = channel_.Send(request, fds); !sent) {
     // A gateway that is full or stopping says so before it closes: look for that before giving up.
@@ -95,12 +103,14 @@ Result<std::pair<cbor::Value, Packet>> Client::Ask(std::span<const uint8_t> requ
   if (!received) {
     Error error = received.error();
     if (error.code == ExitCode::kTimeout) {
-      error = Unreachable("the gateway does not answer; `krux gateway status` and its log say more");
+      error =
+          Unreachable("the gateway does not answer; `krux gateway status` and its log say more");
     }
     return std::unexpected(std::move(error));
   }
   if (received->eof) {
-    return std::unexpected(Unreachable("the gateway closed the connection; retry the call", ECONNRESET));
+    return std::unexpected(
+        Unreachable("the gateway closed the connection; retry the call", ECONNRESET));
   }
   cbor::Value value = KRUX_TRY(cbor::Decode(received->bytes));
   const std::string type = KRUX_TRY(MessageTypeOf(value));
@@ -109,7 +119,8 @@ Result<std::pair<cbor::Value, Packet>> Client::Ask(std::span<const uint8_t> requ
     return Fail(error.code, "gateway", error.message);
   }
   if (type != expected) {
-    return Fail(ExitCode::kBadData, "gateway", "the gateway answered `" + Clip(type, 64) + "` out of turn");
+    return Fail(ExitCode::kBadData, "gateway",
+                "the gateway answered `" + Clip(type, 64) + "` out of turn");
   }
   return std::pair(std::move(value), std::move(*received));
 }
@@ -132,7 +143,8 @@ Result<OpenReply> Client::Open(const WorkDir& work, std::string_view profile) {
 Result<Reply> Client::Call(std::string_view capability, cbor::Map args) {
   if (session_.empty()) return Fail(ExitCode::kUsage, "gateway", "no session; open one first");
   if (capability.size() > kMaxCapabilityBytes) {
-    return Fail(ExitCode::kBadData, "gateway", "the name of the capability is longer than 256 bytes");
+    return Fail(ExitCode::kBadData, "gateway",
+                "the name of the capability is longer than 256 bytes");
   }
   const CallRequest call{.id = next_id_++,
                          .session = session_,
@@ -141,14 +153,17 @@ Result<Reply> Client::Call(std::string_view capability, cbor::Map args) {
                          .profile = {}};
   const cbor::Bytes request = Encode(call);
   if (request.size() > kMaxPacket) {
-    return Fail(ExitCode::kBadData, "gateway", "the arguments are larger than one message of 64 KiB; shorten them");
+    return Fail(ExitCode::kBadData, "gateway",
+                "the arguments are larger than one message of 64 KiB; shorten them");
   }
   auto [value, packet] = KRUX_TRY(Ask(request, {}, "result", 1, kCallTimeoutMs));
   Reply reply;
   static_cast<CallReply&>(reply) = KRUX_TRY(DecodeCallReply(value));
-  if (reply.id != call.id) return Fail(ExitCode::kBadData, "gateway", "the gateway answered another call");
+  if (reply.id != call.id)
+    return Fail(ExitCode::kBadData, "gateway", "the gateway answered another call");
   if (reply.bytes > 0) {
-    if (packet.fds.empty()) return Fail(ExitCode::kBadData, "gateway", "the gateway sent no result descriptor");
+    if (packet.fds.empty())
+      return Fail(ExitCode::kBadData, "gateway", "the gateway sent no result descriptor");
     reply.output = KRUX_TRY(ResultBytes::Accept(std::move(packet.fds[0]), reply.bytes));
   }
   return reply;
@@ -160,19 +175,24 @@ Result<StatusReply> Client::Status() {
 }
 
 Result<uint64_t> Client::Checkpoint() {
-  const auto [value, packet] = KRUX_TRY(Ask(Encode(CheckpointRequest{}), {}, "checkpoint", 0, timeout_ms_));
+  const auto [value, packet] =
+      KRUX_TRY(Ask(Encode(CheckpointRequest{}), {}, "checkpoint", 0, timeout_ms_));
   return KRUX_TRY(DecodeCheckpointReply(value)).size;
 }
 
 Result<void> Client::Stop() {
   const auto [value, packet] = KRUX_TRY(Ask(Encode(StopRequest{}), {}, "stopping", 0, timeout_ms_));
   KRUX_TRY(DecodeStopReply(value));
-  // kruxd closes the connection when it ends, the supervisor lets go of its lock after all the others.
+  // kruxd closes the connection when it ends, the supervisor lets go of its lock after all the
+  // others.
   auto end = channel_.ReceiveWithin(kStopTimeoutMs, 0);
-  if (end && !end->eof) return Fail(ExitCode::kBadData, "gateway", "the gateway goes on talking after `stopping`");
+  if (end && !end->eof)
+    return Fail(ExitCode::kBadData, "gateway", "the gateway goes on talking after `stopping`");
   const UniqueFd lock(lock_.empty() ? -1 : open(lock_.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
-  for (int waited = 0; lock.valid() && flock(lock.get(), LOCK_SH | LOCK_NB) != 0; waited += kPollMs) {
-    if (waited > kStopTimeoutMs) return std::unexpected(Unreachable("the gateway said it stops, but it still runs"));
+  for (int waited = 0; lock.valid() && flock(lock.get(), LOCK_SH | LOCK_NB) != 0;
+       waited += kPollMs) {
+    if (waited > kStopTimeoutMs)
+      return std::unexpected(Unreachable("the gateway said it stops, but it still runs"));
     poll(nullptr, 0, kPollMs);
   }
   return {};

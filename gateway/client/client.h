@@ -1,5 +1,5 @@
-// Client: the one door. The CLI, MCP, the SDK and the tests make their calls through it; it holds no
-// policy. Blocking, one request at a time, one Client per thread.
+// Client: the one door. The CLI, MCP, the SDK and the tests make their calls through it; it holds
+// no policy. Blocking, one request at a time, one Client per thread.
 //
 //   Client client = KRUX_TRY(EnsureGateway(paths, {}));             // gateway/client/ensure.h
 //   WorkDir work = KRUX_TRY(ChooseWork(std::nullopt));              // gateway/client/work_dir.h
@@ -40,7 +40,7 @@ class ResultBytes {
 };
 
 struct Reply : CallReply {
-  ResultBytes output;     // e.g. the bytes of the file; stdout then stderr of a program
+  ResultBytes output;  // e.g. the bytes of the file; stdout then stderr of a program
 };
 
 class Client {
@@ -61,7 +61,8 @@ class Client {
   // deadlines bound that.
   Result<Reply> Call(std::string_view capability, cbor::Map args);
   Result<StatusReply> Status();
-  // Asks for a signed checkpoint over everything that is durable now; returns the number of records.
+  // Asks for a signed checkpoint over everything that is durable now; returns the number of
+  // records.
   Result<uint64_t> Checkpoint();
   // Admin only: the gateway ends its calls, signs and closes the log and exits. Returns when its
   // supervisor has let go of the runtime folder (up to 20 s).
@@ -70,16 +71,18 @@ class Client {
   Channel& channel() { return channel_; }
 
  private:
-  static Result<Client> ConnectTo(const GatewayPaths& paths, const std::string& socket, int timeout_ms);
+  static Result<Client> ConnectTo(const GatewayPaths& paths, const std::string& socket,
+                                  int timeout_ms);
   // Sends one request and receives its reply, at most `max_fds` descriptors with it.
-  Result<std::pair<cbor::Value, Packet>> Ask(std::span<const uint8_t> request, std::span<const int> fds,
-                                             std::string_view expected, size_t max_fds, int timeout_ms);
+  Result<std::pair<cbor::Value, Packet>> Ask(std::span<const uint8_t> request,
+                                             std::span<const int> fds, std::string_view expected,
+                                             size_t max_fds, int timeout_ms);
   Channel channel_;
   HelloReply gateway_;
   cbor::Bytes session_;
   uint64_t next_id_ = 1;
   int timeout_ms_ = 10'000;
-  std::string lock_;      // of the supervisor, held as long as it lives
+  std::string lock_;  // of the supervisor, held as long as it lives
 };
 
 }  // namespace krux::gateway

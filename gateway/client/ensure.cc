@@ -20,8 +20,8 @@ namespace {
 constexpr int kAttempts = 3;
 
 bool NobodyServes(const Error& error) {
-  return error.sys_errno == ENOENT || error.sys_errno == ECONNREFUSED || error.sys_errno == ECONNRESET ||
-         error.sys_errno == EPIPE;
+  return error.sys_errno == ENOENT || error.sys_errno == ECONNREFUSED ||
+         error.sys_errno == ECONNRESET || error.sys_errno == EPIPE;
 }
 
 Result<Client> CheckWishes(Client client, const StartOptions& options) {
@@ -30,7 +30,8 @@ Result<Client> CheckWishes(Client client, const StartOptions& options) {
     if (std::find(allowed.begin(), allowed.end(), layer) != allowed.end()) continue;
     return Fail(ExitCode::kConfig, "gateway",
                 "the running gateway requires the layer `" + layer +
-                    "` and a call cannot widen that; run `krux gateway stop`, then start it with --allow-degraded=" +
+                    "` and a call cannot widen that; run `krux gateway stop`, then start it with "
+                    "--allow-degraded=" +
                     layer);
   }
   return client;
@@ -44,11 +45,14 @@ Result<UniqueFd> LockStart(const GatewayPaths& paths, uint64_t deadline_ms) {
   const UniqueFd state = KRUX_TRY(MakePrivateDir(paths.state_dir));
   const UniqueFd dir = KRUX_TRY(MakePrivateDir(paths.runtime_dir));
   UniqueFd lock(openat(dir.get(), "start.lock", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600));
-  if (!lock.valid()) return SysError(ExitCode::kConfig, "open `" + paths.runtime_dir + "/start.lock`", errno);
+  if (!lock.valid())
+    return SysError(ExitCode::kConfig, "open `" + paths.runtime_dir + "/start.lock`", errno);
   while (flock(lock.get(), LOCK_EX | LOCK_NB) != 0) {
-    if (errno != EWOULDBLOCK && errno != EINTR) return SysError(ExitCode::kConfig, "lock the start", errno);
+    if (errno != EWOULDBLOCK && errno != EINTR)
+      return SysError(ExitCode::kConfig, "lock the start", errno);
     if (NowMs() > deadline_ms) {
-      return Fail(ExitCode::kUnreachable, "gateway", "another process has been starting the gateway for too long");
+      return Fail(ExitCode::kUnreachable, "gateway",
+                  "another process has been starting the gateway for too long");
     }
     poll(nullptr, 0, 10);
   }
@@ -64,7 +68,8 @@ struct Words {
 Words SupervisorWords(const StartOptions& options, int ready_fd) {
   Words words;
   words.text = {"krux", "gateway", "run", "--ready-fd", std::to_string(ready_fd)};
-  for (const std::string& layer : options.allow_degraded) words.text.push_back("--allow-degraded=" + layer);
+  for (const std::string& layer : options.allow_degraded)
+    words.text.push_back("--allow-degraded=" + layer);
   for (const std::string& word : options.extra_arguments) words.text.push_back(word);
   for (std::string& word : words.text) words.argv.push_back(word.data());
   words.argv.push_back(nullptr);
@@ -120,8 +125,9 @@ Result<std::string> AwaitReady(int fd, uint64_t deadline_ms, const GatewayPaths&
     const uint64_t now = NowMs();
     pollfd p{fd, POLLIN, 0};
     if (now >= deadline_ms || poll(&p, 1, static_cast<int>(deadline_ms - now)) == 0) {
-      return Fail(ExitCode::kUnreachable, "gateway",
-                  "the gateway was started but is not ready in time; see `" + paths.gateway_log + "`");
+      return Fail(
+          ExitCode::kUnreachable, "gateway",
+          "the gateway was started but is not ready in time; see `" + paths.gateway_log + "`");
     }
     char buffer[1024];
     const ssize_t got = read(fd, buffer, sizeof(buffer));
@@ -172,7 +178,8 @@ Result<Client> EnsureGateway(const GatewayPaths& paths, const StartOptions& opti
                       "`; run `systemctl status kruxd`");
     }
     if (!options.may_start) {
-      return Fail(ExitCode::kUnreachable, "gateway", "no gateway is running; run `krux gateway start`");
+      return Fail(ExitCode::kUnreachable, "gateway",
+                  "no gateway is running; run `krux gateway start`");
     }
     KRUX_TRY(Start(paths, options));
   }

@@ -1,5 +1,5 @@
-// EnsureGateway: a connected Client, whatever it takes. Where no service is installed and no private
-// gateway runs, one is started: `krux gateway run`, detached, with one line said about it.
+// EnsureGateway: a connected Client, whatever it takes. Where no service is installed and no
+// private gateway runs, one is started: `krux gateway run`, detached, with one line said about it.
 //
 //   Client client = KRUX_TRY(EnsureGateway(paths, {.say = [](std::string_view s) { … }}));
 //

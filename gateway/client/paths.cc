@@ -19,7 +19,8 @@ Result<std::string> FolderFromEnvironment(const char* name) {
   std::string path(value);
   if (path.front() != '/') {
     return Fail(ExitCode::kConfig, "paths",
-                std::string(name) + " is `" + path + "`, which is not absolute; set it to an absolute path");
+                std::string(name) + " is `" + path +
+                    "`, which is not absolute; set it to an absolute path");
   }
   while (path.size() > 1 && path.back() == '/') path.pop_back();
   return path;
@@ -33,7 +34,8 @@ Result<std::string> StateDir() {
   if (!path.empty()) return path + "/krux";
   path = KRUX_TRY(FolderFromEnvironment("HOME"));
   if (path.empty()) {
-    return Fail(ExitCode::kConfig, "paths", "HOME is not set; set KRUX_STATE_DIR to the folder for krux's state");
+    return Fail(ExitCode::kConfig, "paths",
+                "HOME is not set; set KRUX_STATE_DIR to the folder for krux's state");
   }
   return path + "/.local/state/krux";
 }
@@ -53,21 +55,25 @@ Result<std::string> RuntimeDir(const std::string& state_dir) {
 
 Result<void> CheckPrivate(const struct stat& st, const std::string& path) {
   if (!S_ISDIR(st.st_mode)) {
-    return Fail(ExitCode::kConfig, "paths", "`" + path + "` is not a folder (a link is none either); remove it");
+    return Fail(ExitCode::kConfig, "paths",
+                "`" + path + "` is not a folder (a link is none either); remove it");
   }
   if (st.st_uid != geteuid()) {
-    return Fail(ExitCode::kConfig, "paths",
-                "`" + path + "` belongs to uid " + std::to_string(st.st_uid) +
-                    "; remove it, or set KRUX_RUNTIME_DIR and KRUX_STATE_DIR to folders of your own");
+    return Fail(
+        ExitCode::kConfig, "paths",
+        "`" + path + "` belongs to uid " + std::to_string(st.st_uid) +
+            "; remove it, or set KRUX_RUNTIME_DIR and KRUX_STATE_DIR to folders of your own");
   }
   if ((st.st_mode & 077) != 0) {
-    return Fail(ExitCode::kConfig, "paths", "`" + path + "` is open to other users; run `chmod 700 " + path + "`");
+    return Fail(ExitCode::kConfig, "paths",
+                "`" + path + "` is open to other users; run `chmod 700 " + path + "`");
   }
   return {};
 }
 
 Result<void> MakeParents(const std::string& path) {
-  for (size_t slash = path.find('/', 1); slash != std::string::npos; slash = path.find('/', slash + 1)) {
+  for (size_t slash = path.find('/', 1); slash != std::string::npos;
+       slash = path.find('/', slash + 1)) {
     const std::string parent = path.substr(0, slash);
     if (mkdir(parent.c_str(), 0755) != 0 && errno != EEXIST) {
       return SysError(ExitCode::kConfig, "make `" + parent + "`", errno);
@@ -104,7 +110,8 @@ Result<void> CheckRuntimePaths(const GatewayPaths& paths) {
   for (const std::string& socket : {paths.gateway_socket, paths.admin_socket}) {
     if (socket.size() > kMaxSocketPath) {
       return Fail(ExitCode::kConfig, "paths",
-                  "socket path `" + socket + "` is longer than 107 bytes; set KRUX_RUNTIME_DIR to a shorter one");
+                  "socket path `" + socket +
+                      "` is longer than 107 bytes; set KRUX_RUNTIME_DIR to a shorter one");
     }
   }
   if (paths.service) return {};
@@ -123,11 +130,13 @@ Result<UniqueFd> MakePrivateDir(const std::string& path) {
   }
   struct stat st{};
   // First the name, for a message that tells a link from a stranger's folder; then what was opened.
-  if (lstat(path.c_str(), &st) != 0) return SysError(ExitCode::kConfig, "look at `" + path + "`", errno);
+  if (lstat(path.c_str(), &st) != 0)
+    return SysError(ExitCode::kConfig, "look at `" + path + "`", errno);
   KRUX_TRY(CheckPrivate(st, path));
   UniqueFd fd(open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
   if (!fd.valid()) return SysError(ExitCode::kConfig, "open `" + path + "`", errno);
-  if (fstat(fd.get(), &st) != 0) return SysError(ExitCode::kConfig, "look at `" + path + "`", errno);
+  if (fstat(fd.get(), &st) != 0)
+    return SysError(ExitCode::kConfig, "look at `" + path + "`", errno);
   KRUX_TRY(CheckPrivate(st, path));
   return fd;
 }

@@ -21,8 +21,8 @@ namespace krux::gateway {
 inline constexpr const char* kServiceSocket = "/run/krux/gateway.sock";
 
 struct GatewayPaths {
-  bool service = false;        // a krux service is installed here: never start a private gateway
-  uid_t owner = 0;             // who must be serving the sockets (SO_PEERCRED)
+  bool service = false;  // a krux service is installed here: never start a private gateway
+  uid_t owner = 0;       // who must be serving the sockets (SO_PEERCRED)
   std::string runtime_dir;
   std::string state_dir;
   std::string gateway_socket;  // agents
@@ -40,8 +40,9 @@ Result<GatewayPaths> FindGatewayPaths();
 // is not a folder, belongs to somebody else or is open to others.
 Result<void> CheckRuntimePaths(const GatewayPaths& paths);
 
-// Makes `path` (and its parents, 0755) as a folder of mode 0700 of the caller's if it is absent, and
-// returns it opened O_DIRECTORY. kConfig for a link, another owner, or any access of group or others.
+// Makes `path` (and its parents, 0755) as a folder of mode 0700 of the caller's if it is absent,
+// and returns it opened O_DIRECTORY. kConfig for a link, another owner, or any access of group or
+// others.
 Result<UniqueFd> MakePrivateDir(const std::string& path);
 
 }  // namespace krux::gateway

@@ -57,22 +57,26 @@ std::string GitTopLevel(const std::string& cwd) {
 
 bool SameDirectory(const struct stat& st, const char* path) {
   struct stat other{};
-  return path != nullptr && stat(path, &other) == 0 && other.st_dev == st.st_dev && other.st_ino == st.st_ino;
+  return path != nullptr && stat(path, &other) == 0 && other.st_dev == st.st_dev &&
+         other.st_ino == st.st_ino;
 }
 
 // / and the home directory are never WORK by accident.
 Result<void> RefuseTooWide(const WorkDir& work) {
   struct stat st{};
-  if (fstat(work.fd.get(), &st) != 0) return SysError(ExitCode::kConfig, "look at `" + work.path + "`", errno);
+  if (fstat(work.fd.get(), &st) != 0)
+    return SysError(ExitCode::kConfig, "look at `" + work.path + "`", errno);
   const passwd* entry = getpwuid(geteuid());  // NOLINT(concurrency-mt-unsafe)
   const char* what = nullptr;
   if (SameDirectory(st, "/")) what = "the root directory";
-  if (SameDirectory(st, getenv("HOME"))) what = "the home directory";  // NOLINT(concurrency-mt-unsafe)
+  if (SameDirectory(st, getenv("HOME")))
+    what = "the home directory";  // NOLINT(concurrency-mt-unsafe)
   if (entry != nullptr && SameDirectory(st, entry->pw_dir)) what = "the home directory";
   if (what == nullptr) return {};
-  return Fail(ExitCode::kConfig, "work",
-              "`" + work.path + "` is " + what +
-                  ", which is never handed out unasked; change to a project folder or name it with --work");
+  return Fail(
+      ExitCode::kConfig, "work",
+      "`" + work.path + "` is " + what +
+          ", which is never handed out unasked; change to a project folder or name it with --work");
 }
 
 }  // namespace

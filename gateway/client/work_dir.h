@@ -14,8 +14,8 @@
 namespace krux::gateway {
 
 struct WorkDir {
-  UniqueFd fd;         // O_RDONLY | O_DIRECTORY
-  std::string path;    // absolute, for messages and for making paths of arguments absolute
+  UniqueFd fd;       // O_RDONLY | O_DIRECTORY
+  std::string path;  // absolute, for messages and for making paths of arguments absolute
 };
 
 // `named` (--work), else the git top level of the current directory if that directory and its .git

@@ -37,7 +37,8 @@ struct Prepared {
 
 [[noreturn]] void Report(int fd, const char* stage) {
   Failure failure{{}, errno};
-  for (size_t i = 0; i + 1 < sizeof(failure.stage) && stage[i] != '\0'; ++i) failure.stage[i] = stage[i];
+  for (size_t i = 0; i + 1 < sizeof(failure.stage) && stage[i] != '\0'; ++i)
+    failure.stage[i] = stage[i];
   [[maybe_unused]] const ssize_t written = write(fd, &failure, sizeof(failure));
   _exit(127);
 }
@@ -47,7 +48,8 @@ struct Prepared {
   sigemptyset(&none);
   sigprocmask(SIG_SETMASK, &none, nullptr);
   signal(SIGPIPE, SIG_DFL);
-  // A session of its own: Ctrl-C in the supervisor's terminal must end the daemons in order, not at once.
+  // A session of its own: Ctrl-C in the supervisor's terminal must end the daemons in order, not at
+  // once.
   setsid();
   umask(077);
   if (chdir("/") != 0) Report(p.report, "chdir");
@@ -80,7 +82,8 @@ Result<Daemon> StartDaemon(const DaemonSpec& spec) {
   UniqueFd write_end(pipe_fds[1]);
   UniqueFd null(open("/dev/null", O_RDWR | O_CLOEXEC));
   if (!null.valid()) return SysError(ExitCode::kInternal, "open /dev/null", errno);
-  Prepared prepared{{}, spec.inherit, spec.program, spec.log, null.get(), write_end.get(), spec.id, spec.id != geteuid()};
+  Prepared prepared{{},         spec.inherit,    spec.program, spec.log,
+                    null.get(), write_end.get(), spec.id,      spec.id != geteuid()};
   for (std::string& word : words) prepared.argv.push_back(word.data());
   prepared.argv.push_back(nullptr);
 
@@ -104,13 +107,16 @@ Result<Daemon> StartDaemon(const DaemonSpec& spec) {
   }
   if (got == 0) return daemon;  // closed by exec
   (void)daemon.pidfd.Wait();
-  return SysError(ExitCode::kInternal, "start " + spec.name + ": " + failure.stage, failure.sys_errno);
+  return SysError(ExitCode::kInternal, "start " + spec.name + ": " + failure.stage,
+                  failure.sys_errno);
 }
 
 Result<UniqueFd> OpenProgram(const std::string& dir, const std::string& name) {
   const std::string path = dir + "/" + name;
   UniqueFd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!fd.valid()) return SysError(ExitCode::kConfig, "open `" + path + "`", errno, "set KRUX_LIBEXEC_DIR to the folder of krux's daemons");
+  if (!fd.valid())
+    return SysError(ExitCode::kConfig, "open `" + path + "`", errno,
+                    "set KRUX_LIBEXEC_DIR to the folder of krux's daemons");
   struct stat st{};
   if (fstat(fd.get(), &st) != 0 || !S_ISREG(st.st_mode) || (st.st_mode & 0111) == 0) {
     return Fail(ExitCode::kConfig, "daemon", "`" + path + "` is not a program");

@@ -3,7 +3,8 @@
 //
 //   UniqueFd program = KRUX_TRY(OpenProgram(libexec_dir, "kruxd"));
 //   Daemon kruxd = KRUX_TRY(StartDaemon({.name = "kruxd", .program = program.get(),
-//                                        .arguments = {"--lifeline-fd", FdWord(fd)}, .inherit = {fd}}));
+//                                        .arguments = {"--lifeline-fd", FdWord(fd)}, .inherit =
+//                                        {fd}}));
 #pragma once
 
 #include <sys/types.h>
@@ -17,13 +18,13 @@
 namespace krux::gateway {
 
 struct DaemonSpec {
-  std::string name;                    // argv[0]
-  int program = -1;                    // opened O_RDONLY: the daemon's uid may not reach the path
+  std::string name;  // argv[0]
+  int program = -1;  // opened O_RDONLY: the daemon's uid may not reach the path
   std::vector<std::string> arguments;
-  std::vector<int> inherit;            // kept under their numbers; all others are closed
-  uid_t id = 0;                        // uid and gid; no supplementary groups when it differs from ours
-  int log = -1;                        // becomes stdout and stderr
-  int cgroup = -1;                     // CLONE_INTO_CGROUP; -1: the supervisor's own
+  std::vector<int> inherit;  // kept under their numbers; all others are closed
+  uid_t id = 0;              // uid and gid; no supplementary groups when it differs from ours
+  int log = -1;              // becomes stdout and stderr
+  int cgroup = -1;           // CLONE_INTO_CGROUP; -1: the supervisor's own
 };
 
 struct Daemon {

@@ -21,7 +21,8 @@ constexpr const char* kPrefix = "krux-";
 
 std::vector<std::string> Directories(int parent) {
   std::vector<std::string> names;
-  std::unique_ptr<DIR, int (*)(DIR*)> dir(fdopendir(openat(parent, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC)), closedir);
+  std::unique_ptr<DIR, int (*)(DIR*)> dir(
+      fdopendir(openat(parent, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC)), closedir);
   if (dir == nullptr) return names;
   while (const dirent* entry = readdir(dir.get())) {
     if (entry->d_type == DT_DIR && entry->d_name[0] != '.') names.emplace_back(entry->d_name);
@@ -31,10 +32,12 @@ std::vector<std::string> Directories(int parent) {
 
 bool Write(int dir, const char* file, const std::string& text) {
   UniqueFd fd(openat(dir, file, O_WRONLY | O_CLOEXEC));
-  return fd.valid() && write(fd.get(), text.data(), text.size()) == static_cast<ssize_t>(text.size());
+  return fd.valid() &&
+         write(fd.get(), text.data(), text.size()) == static_cast<ssize_t>(text.size());
 }
 
-// Kills what is inside and removes the directory: rmdir says EBUSY while a killed process is on its way.
+// Kills what is inside and removes the directory: rmdir says EBUSY while a killed process is on its
+// way.
 void RemoveTree(int parent, const std::string& name) {
   UniqueFd dir(openat(parent, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
   if (!dir.valid()) return;
@@ -51,7 +54,8 @@ void RemoveTree(int parent, const std::string& name) {
 void RemoveStale(int parent) {
   for (const std::string& name : Directories(parent)) {
     if (!name.starts_with(kPrefix)) continue;
-    const pid_t pid = static_cast<pid_t>(std::strtol(name.c_str() + std::strlen(kPrefix), nullptr, 10));
+    const pid_t pid =
+        static_cast<pid_t>(std::strtol(name.c_str() + std::strlen(kPrefix), nullptr, 10));
     if (pid > 0 && kill(pid, 0) != 0 && errno == ESRCH) RemoveTree(parent, name);
   }
 }
@@ -87,7 +91,8 @@ std::string FindCgroup2Mount(const std::string& mountinfo) {
     std::istringstream words(line);
     std::string id, parent, device, root, point, options;
     words >> id >> parent >> device >> root >> point >> options;
-    if (options.starts_with("rw") && line.substr(dash).find(" rw") != std::string::npos) return point;
+    if (options.starts_with("rw") && line.substr(dash).find(" rw") != std::string::npos)
+      return point;
   }
   return {};
 }
@@ -109,7 +114,8 @@ Result<DelegatedCgroup> DelegatedCgroup::Make(uid_t spawn) {
   std::stringstream mountinfo;
   mountinfo << in.rdbuf();
   const std::string mount = FindCgroup2Mount(mountinfo.str());
-  if (mount.empty()) return Fail(ExitCode::kSandbox, "cgroup", "no cgroup2 file system is mounted read-write");
+  if (mount.empty())
+    return Fail(ExitCode::kSandbox, "cgroup", "no cgroup2 file system is mounted read-write");
   DelegatedCgroup cgroup;
   cgroup.parent_ = UniqueFd(open(mount.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!cgroup.parent_.valid()) return SysError(ExitCode::kSandbox, "open `" + mount + "`", errno);

@@ -1,5 +1,6 @@
-// DelegatedCgroup: the one cgroup v2 directory `krux-<pid>` that belongs to krux-spawnd: it lives in
-// <delegated>/spawnd, every call in <delegated>/<call>. Removed, with all that is in it, at the end.
+// DelegatedCgroup: the one cgroup v2 directory `krux-<pid>` that belongs to krux-spawnd: it lives
+// in <delegated>/spawnd, every call in <delegated>/<call>. Removed, with all that is in it, at the
+// end.
 //
 //   auto cgroup = DelegatedCgroup::Make(ids.spawn);   // an error: none can be had here
 //   StartDaemon({…, .cgroup = cgroup->spawnd_fd()});  // CLONE_INTO_CGROUP

@@ -44,7 +44,8 @@ Result<void> Generation::Start() {
   auto [control, kruxd_control] = KRUX_TRY(Channel::Pair());
   control_ = std::move(control);
   KRUX_TRY(control_.SetNonBlocking(true));
-  control_source_ = KRUX_TRY(loop_.AddIo(control_.fd(), EPOLLIN, [this](uint32_t) { OnControl(); }));
+  control_source_ =
+      KRUX_TRY(loop_.AddIo(control_.fd(), EPOLLIN, [this](uint32_t) { OnControl(); }));
   KRUX_TRY(StartAuditd(auditd.fd(), lifeline.get()));
   KRUX_TRY(StartMountd(mountd.fd(), lifeline.get()));
   KRUX_TRY(StartSpawnd(spawnd.fd(), spawnd_mount.fd(), lifeline.get()));
@@ -53,8 +54,8 @@ Result<void> Generation::Start() {
   return {};
 }
 
-Result<void> Generation::StartOne(Role role, std::vector<std::string> arguments, std::vector<int> inherit, uid_t id,
-                                  int cgroup) {
+Result<void> Generation::StartOne(Role role, std::vector<std::string> arguments,
+                                  std::vector<int> inherit, uid_t id, int cgroup) {
   Slot& slot = slots_[role];
   slot.daemon = KRUX_TRY(StartDaemon({.name = kNames[role],
                                       .program = ground_.programs[role].get(),
@@ -65,23 +66,27 @@ Result<void> Generation::StartOne(Role role, std::vector<std::string> arguments,
                                       .cgroup = cgroup}));
   slot.running = true;
   // A pidfd becomes readable when its process has ended, pidfd_open(2).
-  slot.exit = KRUX_TRY(loop_.AddIo(slot.daemon.pidfd.fd(), EPOLLIN, [this, role](uint32_t) { OnExit(role); }));
+  slot.exit = KRUX_TRY(
+      loop_.AddIo(slot.daemon.pidfd.fd(), EPOLLIN, [this, role](uint32_t) { OnExit(role); }));
   return {};
 }
 
 Result<void> Generation::StartAuditd(int channel, int lifeline) {
-  std::vector<std::string> arguments{"--channel-fd", FdWord(channel), "--lifeline-fd", FdWord(lifeline)};
+  std::vector<std::string> arguments{"--channel-fd", FdWord(channel), "--lifeline-fd",
+                                     FdWord(lifeline)};
   std::vector<int> inherit{channel, lifeline};
   const GatewayPaths& paths = ground_.options->paths;
   if (ground_.root) {
     // By descriptor: krux-auditd owns these folders but cannot walk to them through root's own.
     // "/." because it refuses a log folder that is a link, which /proc/self/fd/N is.
     const std::string by_fd = "/proc/self/fd/";
-    arguments.insert(arguments.end(), {"--log-dir", by_fd + FdWord(ground_.audit_dir.get()) + "/.", "--pub",
-                                       by_fd + FdWord(ground_.public_key_dir.get()) + "/audit.pub"});
+    arguments.insert(arguments.end(),
+                     {"--log-dir", by_fd + FdWord(ground_.audit_dir.get()) + "/.", "--pub",
+                      by_fd + FdWord(ground_.public_key_dir.get()) + "/audit.pub"});
     inherit.insert(inherit.end(), {ground_.audit_dir.get(), ground_.public_key_dir.get()});
   } else {
-    arguments.insert(arguments.end(), {"--log-dir", paths.audit_dir, "--pub", paths.audit_public_key});
+    arguments.insert(arguments.end(),
+                     {"--log-dir", paths.audit_dir, "--pub", paths.audit_public_key});
   }
   return StartOne(kAuditd, std::move(arguments), std::move(inherit), ground_.ids.audit);
 }
@@ -89,38 +94,57 @@ Result<void> Generation::StartAuditd(int channel, int lifeline) {
 Result<void> Generation::StartMountd(int channel, int lifeline) {
   const GatewayPaths& paths = ground_.options->paths;
   return StartOne(kMountd,
-                  {"--channel-fd", FdWord(channel), "--lifeline-fd", FdWord(lifeline), "--worker-id",
-                   std::to_string(ground_.ids.worker), "--protect", paths.state_dir, "--protect", paths.runtime_dir},
+                  {"--channel-fd", FdWord(channel), "--lifeline-fd", FdWord(lifeline),
+                   "--worker-id", std::to_string(ground_.ids.worker), "--protect", paths.state_dir,
+                   "--protect", paths.runtime_dir},
                   {channel, lifeline}, geteuid());
 }
 
 Result<void> Generation::StartSpawnd(int channel, int mount, int lifeline) {
-  std::vector<std::string> arguments{"--channel-fd", FdWord(channel), "--mount-fd", FdWord(mount),
-                                     "--lifeline-fd", FdWord(lifeline), "--worker-id",
-                                     std::to_string(ground_.ids.worker)};
+  std::vector<std::string> arguments{
+      "--channel-fd",  FdWord(channel),  "--mount-fd",  FdWord(mount),
+      "--lifeline-fd", FdWord(lifeline), "--worker-id", std::to_string(ground_.ids.worker)};
   std::vector<int> inherit{channel, mount, lifeline};
   if (!ground_.root) arguments.emplace_back("--rootless");
   if (ground_.cgroup.valid()) {
     arguments.insert(arguments.end(), {"--cgroup-fd", FdWord(ground_.cgroup.fd())});
     inherit.push_back(ground_.cgroup.fd());
   }
-  return StartOne(kSpawnd, std::move(arguments), std::move(inherit), ground_.ids.spawn, ground_.cgroup.spawnd_fd());
+  return StartOne(kSpawnd, std::move(arguments), std::move(inherit), ground_.ids.spawn,
+                  ground_.cgroup.spawnd_fd());
 }
 
 Result<void> Generation::StartKruxd(int audit, int spawn, int control, int lifeline) {
   const GatewayOptions& options = *ground_.options;
   const int gateway = ground_.gateway_listener.get();
   const int admin = ground_.admin_listener.get();
-  std::vector<std::string> arguments{
-      "--gateway-fd", FdWord(gateway), "--admin-fd", FdWord(admin), "--audit-fd", FdWord(audit), "--spawn-fd",
-      FdWord(spawn), "--lifeline-fd", FdWord(lifeline), "--control-fd", FdWord(control), "--mode",
-      ground_.root ? "embedded" : "rootless", "--owner-uid", std::to_string(geteuid()), "--ceiling", options.ceiling,
-      "--append-deadline-ms", std::to_string(options.append_deadline_ms), "--worker-id",
-      std::to_string(ground_.ids.worker)};
+  std::vector<std::string> arguments{"--gateway-fd",
+                                     FdWord(gateway),
+                                     "--admin-fd",
+                                     FdWord(admin),
+                                     "--audit-fd",
+                                     FdWord(audit),
+                                     "--spawn-fd",
+                                     FdWord(spawn),
+                                     "--lifeline-fd",
+                                     FdWord(lifeline),
+                                     "--control-fd",
+                                     FdWord(control),
+                                     "--mode",
+                                     ground_.root ? "embedded" : "rootless",
+                                     "--owner-uid",
+                                     std::to_string(geteuid()),
+                                     "--ceiling",
+                                     options.ceiling,
+                                     "--append-deadline-ms",
+                                     std::to_string(options.append_deadline_ms),
+                                     "--worker-id",
+                                     std::to_string(ground_.ids.worker)};
   if (!options.allow_degraded.empty()) {
     arguments.insert(arguments.end(), {"--degraded", Joined(options.allow_degraded)});
   }
-  return StartOne(kKruxd, std::move(arguments), {gateway, admin, audit, spawn, control, lifeline}, ground_.ids.kruxd);
+  return StartOne(kKruxd, std::move(arguments), {gateway, admin, audit, spawn, control, lifeline},
+                  ground_.ids.kruxd);
 }
 
 void Generation::OnControl() {
@@ -184,14 +208,16 @@ void Generation::End(bool in_order) {
   if (timer) escalation_ = std::move(*timer);
 }
 
-// The lifeline and not a signal: krux-spawnd ends its workers and waits for them, krux-auditd signs.
+// The lifeline and not a signal: krux-spawnd ends its workers and waits for them, krux-auditd
+// signs.
 void Generation::EndOthers() {
   others_told_ = true;
   lifeline_.reset();
   auto timer = loop_.AddTimer(kEndUs, [this] {
     for (const Slot& slot : slots_) {
       if (!slot.running) continue;
-      Log(LogLevel::kWarning, "krux-supervisor", slot.daemon.name + " did not end in time and is killed");
+      Log(LogLevel::kWarning, "krux-supervisor",
+          slot.daemon.name + " did not end in time and is killed");
       (void)slot.daemon.pidfd.Kill(SIGKILL);
     }
   });

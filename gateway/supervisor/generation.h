@@ -1,7 +1,8 @@
-// Generation: one set of the four daemons and the channels between them. It is started whole and ends
-// whole; a daemon is never replaced inside a living generation.
+// Generation: one set of the four daemons and the channels between them. It is started whole and
+// ends whole; a daemon is never replaced inside a living generation.
 //
-//   kruxd ── krux-auditd          socketpairs (SOCK_SEQPACKET) made here, each end held by one daemon
+//   kruxd ── krux-auditd          socketpairs (SOCK_SEQPACKET) made here, each end held by one
+//   daemon
 //     └── krux-spawnd ── krux-mountd
 //   every daemon: the read end of one lifeline pipe; its EOF means that the supervisor is gone
 #pragma once
@@ -25,11 +26,11 @@ struct Ground {
   const GatewayOptions* options = nullptr;
   bool root = false;
   DaemonIds ids;
-  UniqueFd programs[4];          // in the order of Generation::Role
+  UniqueFd programs[4];  // in the order of Generation::Role
   UniqueFd gateway_listener;
   UniqueFd admin_listener;
-  UniqueFd audit_dir;            // <state>/audit, krux-auditd's
-  UniqueFd public_key_dir;       // root: <state>/audit-pub, krux-auditd's; from there it is published
+  UniqueFd audit_dir;       // <state>/audit, krux-auditd's
+  UniqueFd public_key_dir;  // root: <state>/audit-pub, krux-auditd's; from there it is published
   UniqueFd log;
   DelegatedCgroup cgroup;
 };
@@ -65,7 +66,8 @@ class Generation {
     EventSource exit;
     bool running = false;
   };
-  Result<void> StartOne(Role role, std::vector<std::string> arguments, std::vector<int> inherit, uid_t id, int cgroup = -1);
+  Result<void> StartOne(Role role, std::vector<std::string> arguments, std::vector<int> inherit,
+                        uid_t id, int cgroup = -1);
   Result<void> StartAuditd(int channel, int lifeline);
   Result<void> StartMountd(int channel, int lifeline);
   Result<void> StartSpawnd(int channel, int mount, int lifeline);
@@ -80,7 +82,7 @@ class Generation {
   Ground& ground_;
   Callbacks callbacks_;
   std::array<Slot, 4> slots_;
-  UniqueFd lifeline_;    // the write end
+  UniqueFd lifeline_;  // the write end
   Channel control_;
   EventSource control_source_;
   EventSource escalation_;

@@ -25,8 +25,11 @@ Result<UniqueFd> LockFile(int dir, const std::string& folder) {
   if (!fd.valid()) return SysError(ExitCode::kConfig, "open `" + folder + "/gateway.lock`", errno);
   // A gateway that is ending holds the lock until its sockets are gone.
   for (int attempt = 0; flock(fd.get(), LOCK_EX | LOCK_NB) != 0; ++attempt) {
-    if (errno != EWOULDBLOCK && errno != EINTR) return SysError(ExitCode::kConfig, "lock `" + folder + "`", errno);
-    if (attempt >= 200) return Fail(ExitCode::kBusy, "lock", "another gateway runs on `" + folder + "`; run `krux gateway status`");
+    if (errno != EWOULDBLOCK && errno != EINTR)
+      return SysError(ExitCode::kConfig, "lock `" + folder + "`", errno);
+    if (attempt >= 200)
+      return Fail(ExitCode::kBusy, "lock",
+                  "another gateway runs on `" + folder + "`; run `krux gateway status`");
     usleep(50'000);
   }
   return fd;
@@ -35,7 +38,8 @@ Result<UniqueFd> LockFile(int dir, const std::string& folder) {
 // Files of an audit folder whose owner was given another id since.
 void GiveTree(int dir, uid_t owner, int depth) {
   fchown(dir, owner, owner);
-  std::unique_ptr<DIR, int (*)(DIR*)> entries(fdopendir(openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC)), closedir);
+  std::unique_ptr<DIR, int (*)(DIR*)> entries(
+      fdopendir(openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC)), closedir);
   if (entries == nullptr) return;
   while (const dirent* entry = readdir(entries.get())) {
     const std::string name = entry->d_name;
@@ -60,7 +64,9 @@ Result<UniqueFd> FolderOf(int state, const char* name, uid_t owner) {
   }
   if (st.st_uid != owner) {
     if (geteuid() != 0) {
-      return Fail(ExitCode::kConfig, "paths", std::string("the folder `") + name + "` belongs to uid " + std::to_string(st.st_uid));
+      return Fail(
+          ExitCode::kConfig, "paths",
+          std::string("the folder `") + name + "` belongs to uid " + std::to_string(st.st_uid));
     }
     GiveTree(fd.get(), owner, 2);
   }
@@ -76,7 +82,8 @@ Result<UniqueFd> OpenLog(int state, bool to_stderr) {
     if (fstatat(state, "gateway.log", &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_size > kMaxLogBytes) {
       renameat(state, "gateway.log", state, "gateway.log.1");
     }
-    fd.reset(openat(state, "gateway.log", O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0600));
+    fd.reset(
+        openat(state, "gateway.log", O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0600));
   }
   if (!fd.valid()) return SysError(ExitCode::kConfig, "open the gateway's log", errno);
   if (!to_stderr) dup2(fd.get(), STDERR_FILENO);
@@ -114,15 +121,18 @@ Result<Ground> PrepareGround(const GatewayOptions& options) {
   ground.log = KRUX_TRY(OpenLog(state.get(), options.log_to_stderr));
   ground.ids = KRUX_TRY(ChooseIds(state.get()));
   const std::string libexec = KRUX_TRY(FindLibexecDir(options.libexec_dir));
-  for (const Generation::Role role : {Generation::kAuditd, Generation::kMountd, Generation::kSpawnd, Generation::kKruxd}) {
+  for (const Generation::Role role :
+       {Generation::kAuditd, Generation::kMountd, Generation::kSpawnd, Generation::kKruxd}) {
     ground.programs[role] = KRUX_TRY(OpenProgram(libexec, Generation::kNames[role]));
   }
   ground.audit_dir = KRUX_TRY(FolderOf(state.get(), "audit", ground.ids.audit));
-  if (ground.root) ground.public_key_dir = KRUX_TRY(FolderOf(state.get(), "audit-pub", ground.ids.audit));
+  if (ground.root)
+    ground.public_key_dir = KRUX_TRY(FolderOf(state.get(), "audit-pub", ground.ids.audit));
   ground.gateway_listener = KRUX_TRY(ListenSeqpacket(paths.gateway_socket, 0600, kBacklog));
   ground.admin_listener = KRUX_TRY(ListenSeqpacket(paths.admin_socket, 0600, kBacklog));
   for (const int fd : {ground.gateway_listener.get(), ground.admin_listener.get()}) {
-    if (fcntl(fd, F_SETFL, O_NONBLOCK) != 0) return SysError(ExitCode::kInternal, "O_NONBLOCK", errno);
+    if (fcntl(fd, F_SETFL, O_NONBLOCK) != 0)
+      return SysError(ExitCode::kInternal, "O_NONBLOCK", errno);
   }
   if (ground.root) {
     auto cgroup = DelegatedCgroup::Make(ground.ids.spawn);
@@ -142,11 +152,16 @@ Result<void> PublishKey(const Ground& ground) {
   if (const auto published = ReadKey(state.get(), "audit.pub"); published) {
     if (*published == key) return {};
     return Fail(ExitCode::kAudit, "key",
-                "`" + ground.options->paths.audit_public_key + "` is not the key that krux-auditd signs with; run `krux audit verify`");
+                "`" + ground.options->paths.audit_public_key +
+                    "` is not the key that krux-auditd signs with; run `krux audit verify`");
   }
-  UniqueFd fd(openat(state.get(), "audit.pub.new", O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0644));
-  if (!fd.valid() || fchmod(fd.get(), 0644) != 0 || write(fd.get(), key.data(), key.size()) != static_cast<ssize_t>(key.size()) ||
-      fsync(fd.get()) != 0 || renameat(state.get(), "audit.pub.new", state.get(), "audit.pub") != 0 || fsync(state.get()) != 0) {
+  UniqueFd fd(openat(state.get(), "audit.pub.new",
+                     O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0644));
+  if (!fd.valid() || fchmod(fd.get(), 0644) != 0 ||
+      write(fd.get(), key.data(), key.size()) != static_cast<ssize_t>(key.size()) ||
+      fsync(fd.get()) != 0 ||
+      renameat(state.get(), "audit.pub.new", state.get(), "audit.pub") != 0 ||
+      fsync(state.get()) != 0) {
     return SysError(ExitCode::kAudit, "publish the log's key", errno);
   }
   return {};

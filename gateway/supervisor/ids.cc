@@ -26,9 +26,9 @@ constexpr uid_t kFirst = 300;
 constexpr uid_t kLast = 999;
 
 struct Role {
-  const char* name;      // in <state>/ids
-  const char* user;      // of the package
-  uid_t DaemonIds::*id;
+  const char* name;  // in <state>/ids
+  const char* user;  // of the package
+  uid_t DaemonIds::* id;
 };
 constexpr Role kRoles[] = {
     {"audit", "krux-audit", &DaemonIds::audit},
@@ -53,8 +53,8 @@ bool InSubordinateRange(const char* file, uid_t id) {
   return false;
 }
 
-// The owner of /proc/<pid> is the effective uid of a dumpable process; others show 0, so the ids are
-// read from status (proc_pid_status(5)).
+// The owner of /proc/<pid> is the effective uid of a dumpable process; others show 0, so the ids
+// are read from status (proc_pid_status(5)).
 bool AnyProcessOf(uid_t id) {
   std::unique_ptr<DIR, int (*)(DIR*)> proc(opendir("/proc"), closedir);
   if (proc == nullptr) return true;
@@ -89,9 +89,12 @@ DaemonIds ReadRecorded(int state_dir) {
 
 Result<void> Record(int state_dir, const DaemonIds& ids) {
   std::string text;
-  for (const Role& role : kRoles) text += std::string(role.name) + " " + std::to_string(ids.*role.id) + "\n";
-  UniqueFd fd(openat(state_dir, "ids.new", O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600));
-  if (!fd.valid() || write(fd.get(), text.data(), text.size()) != static_cast<ssize_t>(text.size()) ||
+  for (const Role& role : kRoles)
+    text += std::string(role.name) + " " + std::to_string(ids.*role.id) + "\n";
+  UniqueFd fd(
+      openat(state_dir, "ids.new", O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600));
+  if (!fd.valid() ||
+      write(fd.get(), text.data(), text.size()) != static_cast<ssize_t>(text.size()) ||
       renameat(state_dir, "ids.new", state_dir, "ids") != 0) {
     return SysError(ExitCode::kConfig, "record the ids of the daemons", errno);
   }
@@ -107,10 +110,12 @@ Result<uid_t> FindFree(const std::set<uid_t>& taken) {
     const uid_t id = kFirst + (start + i) % kCount;
     if (!taken.contains(id) && IsFreeId(id, true)) return id;
   }
-  return Fail(ExitCode::kConfig, "ids", "no system id between 300 and 999 is free for krux's daemons; install the package");
+  return Fail(ExitCode::kConfig, "ids",
+              "no system id between 300 and 999 is free for krux's daemons; install the package");
 }
 
-// A process of a gateway that was just killed may still be going; an id of one that stays is given up.
+// A process of a gateway that was just killed may still be going; an id of one that stays is given
+// up.
 bool StillFree(uid_t id) {
   for (int attempt = 0; attempt < 20; ++attempt) {
     if (IsFreeId(id, true)) return true;
@@ -134,7 +139,8 @@ Result<DaemonIds> ChooseIds(int state_dir) {
   DaemonIds ids = ReadRecorded(state_dir);
   std::set<uid_t> taken;
   for (const Role& role : kRoles) {
-    if (const passwd* user = getpwnam(role.user); user != nullptr) {  // NOLINT(concurrency-mt-unsafe)
+    if (const passwd* user = getpwnam(role.user);
+        user != nullptr) {  // NOLINT(concurrency-mt-unsafe)
       ids.*role.id = user->pw_uid;
     } else if (ids.*role.id == 0 || taken.contains(ids.*role.id) || !StillFree(ids.*role.id)) {
       ids.*role.id = KRUX_TRY(FindFree(taken));

@@ -1,5 +1,6 @@
-// DaemonIds: as which uid each daemon runs. As root each gets its own: the package's user where there
-// is one, else a free system id, chosen once and kept in <state>/ids. Rootless: all the caller's.
+// DaemonIds: as which uid each daemon runs. As root each gets its own: the package's user where
+// there is one, else a free system id, chosen once and kept in <state>/ids. Rootless: all the
+// caller's.
 //
 //   DaemonIds ids = KRUX_TRY(ChooseIds(state_dir.get()));
 #pragma once
@@ -17,15 +18,15 @@ struct DaemonIds {
   uid_t audit = 0;
   uid_t kruxd = 0;
   uid_t spawn = 0;
-  uid_t worker = 0;   // outer id of the workers
+  uid_t worker = 0;  // outer id of the workers
 };
 
-// As root: re-checks the recorded ids, replaces those that are not free any more, records the choice.
-// Otherwise the caller's uid for all. kConfig when no id is free.
+// As root: re-checks the recorded ids, replaces those that are not free any more, records the
+// choice. Otherwise the caller's uid for all. kConfig when no id is free.
 Result<DaemonIds> ChooseIds(int state_dir);
 
-// An id is free when it has no passwd or group entry, lies in no range of /etc/subuid or /etc/subgid,
-// and (where `processes_matter`) no process runs under it.
+// An id is free when it has no passwd or group entry, lies in no range of /etc/subuid or
+// /etc/subgid, and (where `processes_matter`) no process runs under it.
 bool IsFreeId(uid_t id, bool processes_matter);
 
 }  // namespace krux::gateway

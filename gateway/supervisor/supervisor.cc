@@ -25,8 +25,9 @@ namespace {
 constexpr rlim_t kWantedFiles = 8192;
 constexpr uint64_t kFirstBackoffUs = 100'000;
 constexpr uint64_t kLastBackoffUs = 5'000'000;
-constexpr uint64_t kHealthyNs = 10'000'000'000;  // a generation that lived this long resets the back-off
-constexpr int kGiveUpAfter = 8;                  // generations in a row that did not
+constexpr uint64_t kHealthyNs =
+    10'000'000'000;              // a generation that lived this long resets the back-off
+constexpr int kGiveUpAfter = 8;  // generations in a row that did not
 
 constexpr const char* kProgram = "krux-supervisor";
 
@@ -43,7 +44,9 @@ class ReadyPipe {
     [[maybe_unused]] const ssize_t written = write(fd_.get(), line.data(), line.size());
     fd_.reset();
   }
-  void Fail(const Error& error) { Say("error " + std::to_string(ToInt(error.code)) + " " + error.message); }
+  void Fail(const Error& error) {
+    Say("error " + std::to_string(ToInt(error.code)) + " " + error.message);
+  }
 
  private:
   UniqueFd fd_;
@@ -80,11 +83,12 @@ class Supervisor {
     clients_ = 0;
     generation_ = std::make_unique<Generation>(
         loop_, ground_,
-        Generation::Callbacks{.on_ready = [this] { OnReady(); },
-                              .on_clients = [this](uint64_t count) { OnClients(count); },
-                              .on_stop = [this] { Finish(); },
-                              .on_death = [this](Generation::Role role, int status) { OnDeath(role, status); },
-                              .on_ended = [this] { OnEnded(); }});
+        Generation::Callbacks{
+            .on_ready = [this] { OnReady(); },
+            .on_clients = [this](uint64_t count) { OnClients(count); },
+            .on_stop = [this] { Finish(); },
+            .on_death = [this](Generation::Role role, int status) { OnDeath(role, status); },
+            .on_ended = [this] { OnEnded(); }});
     if (auto started = generation_->Start(); !started) {
       failure_ = started.error();
       Log(LogLevel::kError, kProgram, started.error().message);
@@ -125,9 +129,12 @@ class Supervisor {
     if (served_ && !options_.restart) return;
     if (!served_) {
       // Never served: a restart would only hide why. Whoever started us gets to know.
-      const ExitCode code = role == Generation::kAuditd ? ExitCode::kAudit : status == ToInt(ExitCode::kConfig) ? ExitCode::kConfig : ExitCode::kSandbox;
+      const ExitCode code = role == Generation::kAuditd          ? ExitCode::kAudit
+                            : status == ToInt(ExitCode::kConfig) ? ExitCode::kConfig
+                                                                 : ExitCode::kSandbox;
       failure_ = Error{code, 0, name,
-                       name + " ended with status " + std::to_string(status) + " at start; see `" + options_.paths.gateway_log + "`"};
+                       name + " ended with status " + std::to_string(status) + " at start; see `" +
+                           options_.paths.gateway_log + "`"};
       finishing_ = true;
     }
     idle_.Reset();
@@ -144,12 +151,14 @@ class Supervisor {
     const bool healthy = SystemClock().MonotonicNs() - started_ns_ > kHealthyNs;
     short_lives_ = healthy ? 0 : short_lives_ + 1;
     if (short_lives_ >= kGiveUpAfter) {
-      failure_ = Error{ExitCode::kInternal, 0, "supervisor", "the daemons end again and again; see `" + options_.paths.gateway_log + "`"};
+      failure_ = Error{ExitCode::kInternal, 0, "supervisor",
+                       "the daemons end again and again; see `" + options_.paths.gateway_log + "`"};
       Log(LogLevel::kError, kProgram, failure_->message);
       loop_.Exit(0);
       return;
     }
-    const uint64_t delay = healthy ? kFirstBackoffUs : std::min(kFirstBackoffUs << (short_lives_ - 1), kLastBackoffUs);
+    const uint64_t delay =
+        healthy ? kFirstBackoffUs : std::min(kFirstBackoffUs << (short_lives_ - 1), kLastBackoffUs);
     auto timer = loop_.AddTimer(delay, [this] {
       backoff_.Reset();
       StartGeneration();

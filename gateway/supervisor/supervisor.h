@@ -27,11 +27,13 @@ struct GatewayOptions {
   uint64_t idle_seconds = 60;               // after the last client
   bool restart = true;                      // false (`--no-restart`): a dead daemon stays dead
   uint64_t append_deadline_ms = 5'000;      // handed to kruxd
-  // Gets "ok\n" when the gateway serves, or "error <code> <message>\n"; then it is closed. -1: none.
+  // Gets "ok\n" when the gateway serves, or "error <code> <message>\n"; then it is closed. -1:
+  // none.
   int ready_fd = -1;
-  // Where krux-auditd and the others are; empty: $KRUX_LIBEXEC_DIR, else beside the running program.
+  // Where krux-auditd and the others are; empty: $KRUX_LIBEXEC_DIR, else beside the running
+  // program.
   std::string libexec_dir;
-  bool log_to_stderr = false;               // else the daemons' stderr goes to paths.gateway_log
+  bool log_to_stderr = false;  // else the daemons' stderr goes to paths.gateway_log
 };
 
 // Error codes: kConfig (folders, paths, ids), kBusy (another supervisor holds the lock), kSandbox.

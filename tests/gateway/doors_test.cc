@@ -1,4 +1,5 @@
-// The doors of the gateway: what it makes of frames that nobody should send, and of too many clients.
+// The doors of the gateway: what it makes of frames that nobody should send, and of too many
+// clients.
 #include <fcntl.h>
 
 #include <random>
@@ -11,7 +12,8 @@ namespace {
 const std::string kInside = std::string(FakeWorld::kWork) + "/README.md";
 
 // Sends one frame and receives the one answer to it.
-Result<cbor::Value> Exchange(const Channel& channel, std::span<const uint8_t> frame, std::span<const int> fds = {}) {
+Result<cbor::Value> Exchange(const Channel& channel, std::span<const uint8_t> frame,
+                             std::span<const int> fds = {}) {
   KRUX_TRY(channel.Send(frame, fds));
   const Packet packet = KRUX_TRY(channel.ReceiveWithin(10'000, 1));
   if (packet.eof) return Fail(ExitCode::kUnreachable, "test", "closed");
@@ -33,19 +35,21 @@ cbor::Bytes Nested(int levels) {
 TEST(Doors, EveryBadFrameIsAnErrorAndTheConnectionGoesOn) {
   FakeWorld world;
   const Channel channel = world.ConnectRaw();
-  EXPECT_EQ(CodeOfError(Exchange(channel, Encode(StatusRequest{}))), ExitCode::kBadData) << "before hello";
+  EXPECT_EQ(CodeOfError(Exchange(channel, Encode(StatusRequest{}))), ExitCode::kBadData)
+      << "before hello";
   ASSERT_EQ(CodeOfError(Exchange(channel, Encode(HelloRequest{}))), ExitCode::kOk);
   EXPECT_EQ(CodeOfError(Exchange(channel, Encode(HelloRequest{}))), ExitCode::kBadData) << "twice";
   const cbor::Bytes status = Encode(StatusRequest{});
   const cbor::Bytes rows[] = {
-      {0},                                                       // no map
-      {0xff},                                                    // no CBOR
-      {0xbf, 0xff},                                              // indefinite length
-      {0xa1, 0x64, 't', 'y', 'p', 'e'},                          // truncated
-      cbor::Bytes(status.begin(), status.end() - 1),             // truncated
-      {0xa2, 0x61, 'a', 1, 0x61, 'a', 2},                        // duplicate key
-      {0xa1, 0x18, 0x01, 0x01},                                  // non-minimal
-      Nested(17), Nested(60'000),                                // over-deep
+      {0},                                            // no map
+      {0xff},                                         // no CBOR
+      {0xbf, 0xff},                                   // indefinite length
+      {0xa1, 0x64, 't', 'y', 'p', 'e'},               // truncated
+      cbor::Bytes(status.begin(), status.end() - 1),  // truncated
+      {0xa2, 0x61, 'a', 1, 0x61, 'a', 2},             // duplicate key
+      {0xa1, 0x18, 0x01, 0x01},                       // non-minimal
+      Nested(17),
+      Nested(60'000),  // over-deep
       cbor::Encode(cbor::Map{{"type", 5}}),
       cbor::Encode(cbor::Map{{"type", "nonsense"}}),
       cbor::Encode(cbor::Map{{"type", std::string(60'000, 'x')}}),
@@ -71,15 +75,18 @@ TEST(Doors, DescriptorsThatNobodyAskedForAreRefused) {
   EXPECT_EQ(CodeOfError(Exchange(channel, Encode(StatusRequest{}))), ExitCode::kOk);
 }
 
-// Valid frames with bits flipped, cut or lengthened, and noise: one answer each, and the gateway goes on.
+// Valid frames with bits flipped, cut or lengthened, and noise: one answer each, and the gateway
+// goes on.
 TEST(Doors, TenThousandRandomFramesGetTenThousandAnswers) {
   FakeWorld world;
   Client client = world.ConnectAndOpen();
-  const cbor::Bytes session = client.Open({UniqueFd(open("/tmp", O_RDONLY | O_DIRECTORY | O_CLOEXEC)), "/tmp"})->session;
+  const cbor::Bytes session =
+      client.Open({UniqueFd(open("/tmp", O_RDONLY | O_DIRECTORY | O_CLOEXEC)), "/tmp"})->session;
   const cbor::Bytes seeds[] = {
       Encode(HelloRequest{}),
       Encode(OpenRequest{.profile = "local_dev"}),
-      Encode(CallRequest{7, session, "fs.read", cbor::Map{{"path", kInside}, {"limit", 5u}}, "read_only"}),
+      Encode(CallRequest{7, session, "fs.read", cbor::Map{{"path", kInside}, {"limit", 5u}},
+                         "read_only"}),
       Encode(CallRequest{8, session, "proc.exec", cbor::Map{{"argv", cbor::Array{"id"}}}, {}}),
       Encode(StatusRequest{}),
       Encode(CheckpointRequest{}),
@@ -91,13 +98,15 @@ TEST(Doors, TenThousandRandomFramesGetTenThousandAnswers) {
     cbor::Bytes frame = seeds[below(std::size(seeds))];
     switch (below(4)) {
       case 0:
-        for (size_t flips = 1 + below(4); flips > 0; --flips) frame[below(frame.size())] ^= static_cast<uint8_t>(1u << below(8));
+        for (size_t flips = 1 + below(4); flips > 0; --flips)
+          frame[below(frame.size())] ^= static_cast<uint8_t>(1u << below(8));
         break;
       case 1:
         frame.resize(1 + below(frame.size()));
         break;
       case 2:
-        frame.insert(frame.begin() + static_cast<std::ptrdiff_t>(below(frame.size())), static_cast<uint8_t>(random()));
+        frame.insert(frame.begin() + static_cast<std::ptrdiff_t>(below(frame.size())),
+                     static_cast<uint8_t>(random()));
         break;
       default:
         frame.resize(1 + below(300));
@@ -114,7 +123,9 @@ TEST(Doors, TenThousandRandomFramesGetTenThousandAnswers) {
 TEST(Doors, AMalformedCallIsRecordedLikeEveryRefusedCall) {
   FakeWorld world;
   Client client = world.ConnectAndOpen();
-  const auto answer = Exchange(client.channel(), cbor::Encode(cbor::Map{{"type", "call"}, {"id", 3}, {"cap", "fs.read"}, {"x", 1}}));
+  const auto answer =
+      Exchange(client.channel(),
+               cbor::Encode(cbor::Map{{"type", "call"}, {"id", 3}, {"cap", "fs.read"}, {"x", 1}}));
   const auto reply = DecodeCallReply(answer.value());
   ASSERT_TRUE(reply.has_value()) << reply.error().message;
   EXPECT_EQ(reply->id, 3u);
@@ -160,11 +171,13 @@ TEST(Doors, ExposureOfASessionOnlyRisesAcrossConnections) {
   FakeWorld world;
   {
     Client client = world.ConnectAndOpen();
-    EXPECT_EQ(client.Call("fs.read", {{"path", "/etc/shadow"}})->exposure, std::vector<std::string>{});
+    EXPECT_EQ(client.Call("fs.read", {{"path", "/etc/shadow"}})->exposure,
+              std::vector<std::string>{});
     ASSERT_EQ(client.Call("fs.read", {{"path", kInside}})->code, ExitCode::kOk);
   }
   Client again = world.ConnectAndOpen();
-  EXPECT_EQ(again.Call("fs.read", {{"path", "/etc/shadow"}})->exposure, std::vector<std::string>{"private_data"});
+  EXPECT_EQ(again.Call("fs.read", {{"path", "/etc/shadow"}})->exposure,
+            std::vector<std::string>{"private_data"});
 }
 
 TEST(Doors, AnUnknownProfileAndAForeignWorkAreRefused) {

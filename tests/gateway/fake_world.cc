@@ -22,7 +22,8 @@ T Must(Result<T> result) {
 
 }  // namespace
 
-FakeAuditd::FakeAuditd(EventLoop& loop, Trace& trace, Channel channel) : trace_(trace), channel_(std::move(channel)) {
+FakeAuditd::FakeAuditd(EventLoop& loop, Trace& trace, Channel channel)
+    : trace_(trace), channel_(std::move(channel)) {
   EXPECT_TRUE(channel_.SetNonBlocking(true).has_value());
   source_ = Must(loop.AddIo(channel_.fd(), EPOLLIN, [this](uint32_t) { OnReadable(); }));
 }
@@ -61,12 +62,14 @@ void FakeAuditd::OnReadable() {
       trace_.Add("store policy");
       if (!silent) Ack(policy->tag, 0, "policy text", {});
     } else {
-      if (!silent) Ack(std::get<audit::CheckpointRequest>(*request).tag, next_seq_, "checkpoint", {});
+      if (!silent)
+        Ack(std::get<audit::CheckpointRequest>(*request).tag, next_seq_, "checkpoint", {});
     }
   }
 }
 
-void FakeAuditd::Ack(uint64_t tag, uint64_t seq, const std::string& what, const std::string& error) {
+void FakeAuditd::Ack(uint64_t tag, uint64_t seq, const std::string& what,
+                     const std::string& error) {
   trace_.Add("ack " + what);  // first, so that nothing that follows from it stands before it
   (void)channel_.Send(audit::EncodeAck({tag, error.empty() ? seq : 0, error}));
 }
@@ -125,12 +128,16 @@ void FakeSpawnd::Handle(sandbox::wire::Request request) {
   namespace wire = sandbox::wire;
   if (auto* open = std::get_if<wire::OpenWork>(&request)) {
     trace_.Add("open work");
-    if (refuse_work) return Send(sandbox::Failed{open->tag, {}, {ExitCode::kDenied, 0, "work", "not a place to work in"}, {}, {}});
+    if (refuse_work)
+      return Send(sandbox::Failed{
+          open->tag, {}, {ExitCode::kDenied, 0, "work", "not a place to work in"}, {}, {}});
     return Send(sandbox::WorkOpened{open->tag, 1, FakeWorld::kWork, work_uid, getgid(), 8, 42});
   }
   if (auto* build = std::get_if<wire::BuildTemplate>(&request)) {
     trace_.Add("build template");
-    if (fail_template) return Send(sandbox::Failed{build->tag, {}, {ExitCode::kSandbox, 0, "mount", "cannot clone"}, "mount", {}});
+    if (fail_template)
+      return Send(sandbox::Failed{
+          build->tag, {}, {ExitCode::kSandbox, 0, "mount", "cannot clone"}, "mount", {}});
     return Send(sandbox::TemplateBuilt{build->tag, "none"});
   }
   if (auto* spawned = std::get_if<wire::SpawnCall>(&request)) {
@@ -140,7 +147,11 @@ void FakeSpawnd::Handle(sandbox::wire::Request request) {
     }
     trace_.Add("spawn");
     if (fail_spawn) {
-      return Send(sandbox::Failed{0, spawned->spec.call_id, {ExitCode::kSandbox, 0, "landlock", "not what was asked for"}, "landlock", {}});
+      return Send(sandbox::Failed{0,
+                                  spawned->spec.call_id,
+                                  {ExitCode::kSandbox, 0, "landlock", "not what was asked for"},
+                                  "landlock",
+                                  {}});
     }
     if (hold_ready) return;
     sandbox::Receipt receipt;
@@ -173,13 +184,15 @@ void FakeSpawnd::Die() {
   channel_ = Channel();
 }
 
-UniqueFd MakeResult(const sandbox::ResultHeader& header, const cbor::Bytes& meta, const std::string& data, bool sealed,
-                    uint64_t size) {
+UniqueFd MakeResult(const sandbox::ResultHeader& header, const cbor::Bytes& meta,
+                    const std::string& data, bool sealed, uint64_t size) {
   UniqueFd fd(memfd_create("result", MFD_CLOEXEC | MFD_ALLOW_SEALING));
   EXPECT_EQ(ftruncate(fd.get(), static_cast<off_t>(size)), 0);
   EXPECT_GT(pwrite(fd.get(), &header, sizeof(header), 0), 0);
-  EXPECT_EQ(pwrite(fd.get(), meta.data(), meta.size(), sandbox::kResultMetaOffset), static_cast<ssize_t>(meta.size()));
-  EXPECT_EQ(pwrite(fd.get(), data.data(), data.size(), sandbox::kResultDataOffset), static_cast<ssize_t>(data.size()));
+  EXPECT_EQ(pwrite(fd.get(), meta.data(), meta.size(), sandbox::kResultMetaOffset),
+            static_cast<ssize_t>(meta.size()));
+  EXPECT_EQ(pwrite(fd.get(), data.data(), data.size(), sandbox::kResultDataOffset),
+            static_cast<ssize_t>(data.size()));
   if (sealed) {
     EXPECT_EQ(fcntl(fd.get(), F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE), 0);
   }
@@ -187,11 +200,13 @@ UniqueFd MakeResult(const sandbox::ResultHeader& header, const cbor::Bytes& meta
 }
 
 UniqueFd GoodResult(ExitCode code, const std::string& data) {
-  const cbor::Bytes meta = cbor::Encode(cbor::Map{{"code", static_cast<uint64_t>(ToInt(code))},
-                                                  {"data", cbor::Map{{"bytes", uint64_t{data.size()}}}},
-                                                  {"message", ""},
-                                                  {"truncated", false}});
-  return MakeResult({sandbox::kResultMagic, static_cast<uint32_t>(meta.size()), data.size()}, meta, data);
+  const cbor::Bytes meta =
+      cbor::Encode(cbor::Map{{"code", static_cast<uint64_t>(ToInt(code))},
+                             {"data", cbor::Map{{"bytes", uint64_t{data.size()}}}},
+                             {"message", ""},
+                             {"truncated", false}});
+  return MakeResult({sandbox::kResultMagic, static_cast<uint32_t>(meta.size()), data.size()}, meta,
+                    data);
 }
 
 GatewaySettings FakeWorld::Quick() {

@@ -46,7 +46,8 @@ class Trace {
   int Await(const std::string& event, size_t from = 0) {
     std::unique_lock lock(mutex_);
     int found = -1;
-    changed_.wait_for(lock, std::chrono::seconds(5), [&] { return (found = Find(event, from)) >= 0; });
+    changed_.wait_for(lock, std::chrono::seconds(5),
+                      [&] { return (found = Find(event, from)) >= 0; });
     return found;
   }
   int IndexOf(const std::string& event, size_t from = 0) {
@@ -78,8 +79,8 @@ class Trace {
 class FakeAuditd {
  public:
   FakeAuditd(EventLoop& loop, Trace& trace, Channel channel);
-  std::atomic<bool> silent{false};         // takes everything, answers nothing
-  std::atomic<bool> hold_intents{false};   // answers intents only after Release()
+  std::atomic<bool> silent{false};        // takes everything, answers nothing
+  std::atomic<bool> hold_intents{false};  // answers intents only after Release()
   std::atomic<bool> fail_outcomes{false};
   std::atomic<bool> fail_denials{false};
   // The acks held back so far go out; runs on the world's thread.
@@ -107,7 +108,7 @@ class FakeSpawnd {
   std::atomic<uid_t> work_uid{getuid()};
   std::atomic<bool> refuse_work{false};
   std::atomic<bool> fail_template{false};
-  std::atomic<bool> fail_spawn{false};     // Failed with layer "landlock"
+  std::atomic<bool> fail_spawn{false};  // Failed with layer "landlock"
   std::atomic<bool> hold_ready{false};
   std::atomic<bool> hold_done{false};
   std::atomic<sandbox::Done::End> end{sandbox::Done::End::kExited};
@@ -130,8 +131,9 @@ class FakeSpawnd {
 };
 
 // A result memfd: `header` and `meta` as given, `data` behind them, sealed or not.
-UniqueFd MakeResult(const sandbox::ResultHeader& header, const cbor::Bytes& meta, const std::string& data,
-                    bool sealed = true, uint64_t size = sandbox::kResultDataOffset + (16u << 20));
+UniqueFd MakeResult(const sandbox::ResultHeader& header, const cbor::Bytes& meta,
+                    const std::string& data, bool sealed = true,
+                    uint64_t size = sandbox::kResultDataOffset + (16u << 20));
 UniqueFd GoodResult(ExitCode code = ExitCode::kOk, const std::string& data = "hello");
 
 class FakeWorld {

@@ -1,4 +1,5 @@
-// One call, seen from the wire: what comes before what, and what a failing part leaves the client with.
+// One call, seen from the wire: what comes before what, and what a failing part leaves the client
+// with.
 #include <fcntl.h>
 
 #include "tests/gateway/fake_world.h"
@@ -80,9 +81,11 @@ TEST(Pipeline, ADenialThatCannotBeRecordedIsNotADenialBut74) {
 
 TEST(Pipeline, AnAskIsRecordedAsDeferralAndParksNothing) {
   GatewaySettings settings = FakeWorld::Quick();
-  settings.limits.decide = [](const policy::State& state, const policy::Call&, const policy::Footprint&, uint64_t) {
+  settings.limits.decide = [](const policy::State& state, const policy::Call&,
+                              const policy::Footprint&, uint64_t) {
     return policy::Decision{policy::Verdict::kAsk,
-                            {{policy::Component::kLevel, policy::Verdict::kAsk, "test:1 levels", "waits for an approval"}},
+                            {{policy::Component::kLevel, policy::Verdict::kAsk, "test:1 levels",
+                              "waits for an approval"}},
                             state};
   };
   FakeWorld world(settings);
@@ -185,7 +188,8 @@ TEST(Pipeline, ASandboxThatIsNeverReadyIs71AndCancelled) {
   world.spawn->hold_ready = true;
   EXPECT_EQ(Read(client)->code, ExitCode::kSandbox);
   EXPECT_GE(world.trace.Await("cancel"), 0);
-  EXPECT_EQ(StatusOf(world.audit->Drafts(audit::Kind::kOutcome).at(0)), Code(audit::Status::kSetupFailed));
+  EXPECT_EQ(StatusOf(world.audit->Drafts(audit::Kind::kOutcome).at(0)),
+            Code(audit::Status::kSetupFailed));
 }
 
 TEST(Pipeline, ALostSpawndIs71BeforeGoAnd70AfterIt) {
@@ -196,7 +200,8 @@ TEST(Pipeline, ALostSpawndIs71BeforeGoAnd70AfterIt) {
   ASSERT_GE(world.trace.Await("go"), 0);
   world.OnLoop([&] { world.spawn->Die(); });
   caller.join();
-  EXPECT_EQ(StatusOf(world.audit->Drafts(audit::Kind::kOutcome).at(0)), Code(audit::Status::kUnknown));
+  EXPECT_EQ(StatusOf(world.audit->Drafts(audit::Kind::kOutcome).at(0)),
+            Code(audit::Status::kUnknown));
   EXPECT_EQ(Read(client)->code, ExitCode::kSandbox);
   EXPECT_EQ(client.Status()->sandbox, "gone");
 }
@@ -206,7 +211,8 @@ TEST(Pipeline, ACallThatRunsTooLongIs124) {
   Client client = world.ConnectAndOpen();
   world.spawn->end = sandbox::Done::End::kTimeout;
   EXPECT_EQ(Read(client)->code, ExitCode::kTimeout);
-  EXPECT_EQ(StatusOf(world.audit->Drafts(audit::Kind::kOutcome).at(0)), Code(audit::Status::kTimeout));
+  EXPECT_EQ(StatusOf(world.audit->Drafts(audit::Kind::kOutcome).at(0)),
+            Code(audit::Status::kTimeout));
 }
 
 TEST(Pipeline, ASpawndThatNeverReportsTheEndIs124Too) {
@@ -236,14 +242,19 @@ TEST(Pipeline, AClientThatHangsUpCancelsItsCallWhichIsStillRecorded) {
   {
     Client client = world.ConnectAndOpen();
     world.spawn->hold_done = true;
-    const CallRequest call{1, client.Open({UniqueFd(open("/tmp", O_RDONLY | O_DIRECTORY)), "/tmp"})->session,
-                           "fs.read", cbor::Map{{"path", kInside}}, {}};
+    const CallRequest call{
+        1,
+        client.Open({UniqueFd(open("/tmp", O_RDONLY | O_DIRECTORY)), "/tmp"})->session,
+        "fs.read",
+        cbor::Map{{"path", kInside}},
+        {}};
     ASSERT_TRUE(client.channel().Send(Encode(call)).has_value());
     ASSERT_GE(world.trace.Await("go"), 0);
   }
   EXPECT_GE(world.trace.Await("cancel"), 0);
   ASSERT_GE(world.trace.Await("ack outcome"), 0);
-  EXPECT_EQ(StatusOf(world.audit->Drafts(audit::Kind::kOutcome).at(0)), Code(audit::Status::kCancelled));
+  EXPECT_EQ(StatusOf(world.audit->Drafts(audit::Kind::kOutcome).at(0)),
+            Code(audit::Status::kCancelled));
 }
 
 TEST(Pipeline, AClientThatHangsUpBeforeGoNeverStartsTheWorker) {
@@ -251,8 +262,12 @@ TEST(Pipeline, AClientThatHangsUpBeforeGoNeverStartsTheWorker) {
   {
     Client client = world.ConnectAndOpen();
     world.audit->hold_intents = true;
-    const CallRequest call{1, client.Open({UniqueFd(open("/tmp", O_RDONLY | O_DIRECTORY)), "/tmp"})->session,
-                           "fs.read", cbor::Map{{"path", kInside}}, {}};
+    const CallRequest call{
+        1,
+        client.Open({UniqueFd(open("/tmp", O_RDONLY | O_DIRECTORY)), "/tmp"})->session,
+        "fs.read",
+        cbor::Map{{"path", kInside}},
+        {}};
     ASSERT_TRUE(client.channel().Send(Encode(call)).has_value());
     ASSERT_GE(world.trace.Await("ready"), 0);
   }
@@ -260,13 +275,15 @@ TEST(Pipeline, AClientThatHangsUpBeforeGoNeverStartsTheWorker) {
   world.OnLoop([&] { world.audit->Release(); });
   ASSERT_GE(world.trace.Await("ack outcome"), 0);
   EXPECT_EQ(world.trace.IndexOf("go"), -1);
-  EXPECT_EQ(StatusOf(world.audit->Drafts(audit::Kind::kOutcome).at(0)), Code(audit::Status::kCancelled));
+  EXPECT_EQ(StatusOf(world.audit->Drafts(audit::Kind::kOutcome).at(0)),
+            Code(audit::Status::kCancelled));
 }
 
 TEST(Pipeline, MoreCallsThanASessionMayHaveAre72AndRecorded) {
   FakeWorld world;
   Client client = world.ConnectAndOpen();
-  const cbor::Bytes session = client.Open({UniqueFd(open("/tmp", O_RDONLY | O_DIRECTORY)), "/tmp"})->session;
+  const cbor::Bytes session =
+      client.Open({UniqueFd(open("/tmp", O_RDONLY | O_DIRECTORY)), "/tmp"})->session;
   world.spawn->hold_done = true;
   for (uint64_t id = 1; id <= 9; ++id) {
     const CallRequest call{id, session, "fs.read", cbor::Map{{"path", kInside}}, {}};
@@ -302,22 +319,27 @@ TEST(Pipeline, ArgumentsAreNeverInTheClearPartOfARecord) {
   const std::string secret = std::string(FakeWorld::kWork) + "/very-private-name";
   ASSERT_EQ(Read(client, secret)->code, ExitCode::kOk);
   ASSERT_EQ(Read(client, "/etc/very-private-name")->code, ExitCode::kDenied);
-  ASSERT_EQ(client.Call("fs.read", {{"path", secret}, {"very-private-name", 1}})->code, ExitCode::kBadData);
-  for (const audit::Kind kind : {audit::Kind::kIntent, audit::Kind::kDenial, audit::Kind::kOutcome}) {
+  ASSERT_EQ(client.Call("fs.read", {{"path", secret}, {"very-private-name", 1}})->code,
+            ExitCode::kBadData);
+  for (const audit::Kind kind :
+       {audit::Kind::kIntent, audit::Kind::kDenial, audit::Kind::kOutcome}) {
     for (const audit::Draft& draft : world.audit->Drafts(kind)) {
-      EXPECT_EQ(cbor::Diagnostic(draft.body).find("very-private-name"), std::string::npos) << audit::Name(kind);
+      EXPECT_EQ(cbor::Diagnostic(draft.body).find("very-private-name"), std::string::npos)
+          << audit::Name(kind);
     }
   }
 }
 
 // What a hostile worker may leave behind: none of it reaches the client as a result.
 TEST(Pipeline, AMalformedResultIsAFailureWithoutAByte) {
-  const cbor::Bytes good = cbor::Encode(cbor::Map{{"code", 0}, {"data", cbor::Map{}}, {"message", ""}, {"truncated", false}});
+  const cbor::Bytes good = cbor::Encode(
+      cbor::Map{{"code", 0}, {"data", cbor::Map{}}, {"message", ""}, {"truncated", false}});
   const auto size = static_cast<uint32_t>(good.size());
   const uint32_t magic = sandbox::kResultMagic;
-  const cbor::Bytes extra = cbor::Encode(
-      cbor::Map{{"code", 0}, {"data", cbor::Map{}}, {"message", ""}, {"truncated", false}, {"seq", 1}});
-  const cbor::Bytes claims = cbor::Encode(cbor::Map{{"code", 75}, {"data", cbor::Map{}}, {"message", ""}, {"truncated", false}});
+  const cbor::Bytes extra = cbor::Encode(cbor::Map{
+      {"code", 0}, {"data", cbor::Map{}}, {"message", ""}, {"truncated", false}, {"seq", 1}});
+  const cbor::Bytes claims = cbor::Encode(
+      cbor::Map{{"code", 75}, {"data", cbor::Map{}}, {"message", ""}, {"truncated", false}});
   const cbor::Bytes floats = {0xa1, 0x64, 'c', 'o', 'd', 'e', 0xf9, 0, 0};
   const struct {
     const char* what;
@@ -328,14 +350,21 @@ TEST(Pipeline, AMalformedResultIsAFailureWithoutAByte) {
       {"wrong magic", [&] { return MakeResult({magic + 1, size, 1}, good, "x"); }},
       {"meta too long", [&] { return MakeResult({magic, 61 * 1024, 1}, good, "x"); }},
       {"meta too short", [&] { return MakeResult({magic, size - 1, 1}, good, "x"); }},
-      {"data beyond the cap", [&] { return MakeResult({magic, size, (16ull << 20) + 1}, good, "x"); }},
+      {"data beyond the cap",
+       [&] { return MakeResult({magic, size, (16ull << 20) + 1}, good, "x"); }},
       {"data beyond everything", [&] { return MakeResult({magic, size, UINT64_MAX}, good, "x"); }},
-      {"data beyond the file", [&] { return MakeResult({magic, size, 4096}, good, "", true, sandbox::kResultDataOffset); }},
-      {"a file without a data part", [&] { return MakeResult({magic, size, 0}, good, "", true, 4096); }},
-      {"a file beyond the cap", [&] { return MakeResult({magic, size, 1}, good, "x", true, 64ull << 20); }},
-      {"an unknown key", [&] { return MakeResult({magic, static_cast<uint32_t>(extra.size()), 1}, extra, "x"); }},
-      {"a code that is not its to claim", [&] { return MakeResult({magic, static_cast<uint32_t>(claims.size()), 1}, claims, "x"); }},
-      {"a float", [&] { return MakeResult({magic, static_cast<uint32_t>(floats.size()), 1}, floats, "x"); }},
+      {"data beyond the file",
+       [&] { return MakeResult({magic, size, 4096}, good, "", true, sandbox::kResultDataOffset); }},
+      {"a file without a data part",
+       [&] { return MakeResult({magic, size, 0}, good, "", true, 4096); }},
+      {"a file beyond the cap",
+       [&] { return MakeResult({magic, size, 1}, good, "x", true, 64ull << 20); }},
+      {"an unknown key",
+       [&] { return MakeResult({magic, static_cast<uint32_t>(extra.size()), 1}, extra, "x"); }},
+      {"a code that is not its to claim",
+       [&] { return MakeResult({magic, static_cast<uint32_t>(claims.size()), 1}, claims, "x"); }},
+      {"a float",
+       [&] { return MakeResult({magic, static_cast<uint32_t>(floats.size()), 1}, floats, "x"); }},
       {"no memfd", [] { return UniqueFd(open("/dev/zero", O_RDONLY | O_CLOEXEC)); }},
   };
   FakeWorld world;
@@ -355,9 +384,11 @@ TEST(Pipeline, AMalformedResultIsAFailureWithoutAByte) {
 TEST(Pipeline, AWorkerMaySayThatItsFileIsNotThere) {
   FakeWorld world;
   Client client = world.ConnectAndOpen();
-  world.OnLoop([&] { world.spawn->make_result = [] { return GoodResult(ExitCode::kNotFound, ""); }; });
+  world.OnLoop(
+      [&] { world.spawn->make_result = [] { return GoodResult(ExitCode::kNotFound, ""); }; });
   EXPECT_EQ(Read(client)->code, ExitCode::kNotFound);
-  EXPECT_EQ(StatusOf(world.audit->Drafts(audit::Kind::kOutcome).at(0)), Code(audit::Status::kFailed));
+  EXPECT_EQ(StatusOf(world.audit->Drafts(audit::Kind::kOutcome).at(0)),
+            Code(audit::Status::kFailed));
 }
 
 TEST(Pipeline, TheIntentCarriesTheDigestOfTheSpecThatWasSent) {

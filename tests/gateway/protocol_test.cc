@@ -17,9 +17,19 @@ cbor::Value Wire(const T& message) {
 }
 
 TEST(Protocol, RepliesComeBackAsTheyWereWritten) {
-  const CallReply reply{.id = 9, .code = ExitCode::kExposure, .ok = false, .data = cbor::Map{{"a", 1}}, .seq = 4,
-                        .outcome_seq = 5, .verdict = "deny", .rule = "read_only:3 paths.read", .message = "no",
-                        .next = "ask", .exposure = {"private_data"}, .truncated = true, .bytes = 77};
+  const CallReply reply{.id = 9,
+                        .code = ExitCode::kExposure,
+                        .ok = false,
+                        .data = cbor::Map{{"a", 1}},
+                        .seq = 4,
+                        .outcome_seq = 5,
+                        .verdict = "deny",
+                        .rule = "read_only:3 paths.read",
+                        .message = "no",
+                        .next = "ask",
+                        .exposure = {"private_data"},
+                        .truncated = true,
+                        .bytes = 77};
   const auto back = DecodeCallReply(Wire(reply));
   ASSERT_TRUE(back.has_value()) << back.error().message;
   EXPECT_EQ(back->code, ExitCode::kExposure);
@@ -27,13 +37,23 @@ TEST(Protocol, RepliesComeBackAsTheyWereWritten) {
   EXPECT_EQ(back->rule, reply.rule);
   EXPECT_EQ(back->exposure, reply.exposure);
   EXPECT_EQ(back->bytes, 77u);
-  const StatusReply status{.pid = 1, .mode = "embedded", .release = "0", .uptime_ms = 2, .clients = 3, .sessions = 4,
-                           .calls_in_flight = 5, .calls_total = 6, .audit = "ok", .sandbox = "gone",
-                           .ceiling = "local_dev", .degraded = {"cgroup"}};
+  const StatusReply status{.pid = 1,
+                           .mode = "embedded",
+                           .release = "0",
+                           .uptime_ms = 2,
+                           .clients = 3,
+                           .sessions = 4,
+                           .calls_in_flight = 5,
+                           .calls_total = 6,
+                           .audit = "ok",
+                           .sandbox = "gone",
+                           .ceiling = "local_dev",
+                           .degraded = {"cgroup"}};
   EXPECT_EQ(DecodeStatusReply(Wire(status))->degraded, status.degraded);
   const OpenReply opened{cbor::Bytes(16, 1), "/w", "read_only", {}};
   EXPECT_EQ(DecodeOpenReply(Wire(opened))->session, opened.session);
-  EXPECT_EQ(DecodeHelloReply(Wire(HelloReply{1, 2, "rootless", "0.1.0", {"cgroup"}}))->mode, "rootless");
+  EXPECT_EQ(DecodeHelloReply(Wire(HelloReply{1, 2, "rootless", "0.1.0", {"cgroup"}}))->mode,
+            "rootless");
   EXPECT_EQ(DecodeErrorReply(Wire(ErrorReply{ExitCode::kBusy, "full"}))->code, ExitCode::kBusy);
 }
 
@@ -62,11 +82,19 @@ TEST(Protocol, WrongShapesAreErrorsThatNameTheKey) {
     return call ? std::string() : call.error().message;
   };
   const cbor::Bytes session(16);
-  EXPECT_NE(bad({{"session", session}, {"cap", "x"}, {"args", cbor::Map{}}}).find("`id`"), std::string::npos);
-  EXPECT_NE(bad({{"id", 1}, {"session", cbor::Bytes(15)}, {"cap", "x"}, {"args", cbor::Map{}}}).find("`session`"), std::string::npos);
-  EXPECT_NE(bad({{"id", 1}, {"session", session}, {"cap", std::string(257, 'x')}, {"args", cbor::Map{}}}).find("`cap`"), std::string::npos);
+  EXPECT_NE(bad({{"session", session}, {"cap", "x"}, {"args", cbor::Map{}}}).find("`id`"),
+            std::string::npos);
+  EXPECT_NE(bad({{"id", 1}, {"session", cbor::Bytes(15)}, {"cap", "x"}, {"args", cbor::Map{}}})
+                .find("`session`"),
+            std::string::npos);
+  EXPECT_NE(
+      bad({{"id", 1}, {"session", session}, {"cap", std::string(257, 'x')}, {"args", cbor::Map{}}})
+          .find("`cap`"),
+      std::string::npos);
   EXPECT_NE(bad({{"id", 1}, {"session", session}, {"cap", "x"}}).find("`args`"), std::string::npos);
-  EXPECT_NE(bad({{"id", 1}, {"session", session}, {"cap", "x"}, {"args", cbor::Map{}}, {"uid", 0}}).find("`uid`"), std::string::npos);
+  EXPECT_NE(bad({{"id", 1}, {"session", session}, {"cap", "x"}, {"args", cbor::Map{}}, {"uid", 0}})
+                .find("`uid`"),
+            std::string::npos);
 }
 
 TEST(Protocol, TheTableKeepsAgentsFromTheOperatorsRequests) {
@@ -94,7 +122,8 @@ TEST(Protocol, TheDocumentHasTheTableOfTheCode) {
     ASSERT_NE(rule, nullptr) << line;
     EXPECT_EQ((rule->doors & kAgentDoor) != 0, line.find("agent") != std::string::npos) << line;
     EXPECT_EQ((rule->doors & kAdminDoor) != 0, line.find("admin") != std::string::npos) << line;
-    EXPECT_EQ(rule->state == ConnectionState::kNew, line.find("| new |") != std::string::npos) << line;
+    EXPECT_EQ(rule->state == ConnectionState::kNew, line.find("| new |") != std::string::npos)
+        << line;
     EXPECT_TRUE(line.ends_with("| " + std::to_string(rule->fds) + " |")) << line;
   }
 #define X(enumerator, name, doors, state, fds, handler) +1
@@ -103,11 +132,15 @@ TEST(Protocol, TheDocumentHasTheTableOfTheCode) {
 }
 
 TEST(Protocol, TheSupervisorHearsThreeThings) {
-  EXPECT_EQ(DecodeSupervisorMessage(Encode(SupervisorMessage{SupervisorMessage::Type::kClients, 3}))->count, 3u);
-  EXPECT_EQ(DecodeSupervisorMessage(Encode(SupervisorMessage{SupervisorMessage::Type::kStop, 0}))->type,
-            SupervisorMessage::Type::kStop);
+  EXPECT_EQ(DecodeSupervisorMessage(Encode(SupervisorMessage{SupervisorMessage::Type::kClients, 3}))
+                ->count,
+            3u);
+  EXPECT_EQ(
+      DecodeSupervisorMessage(Encode(SupervisorMessage{SupervisorMessage::Type::kStop, 0}))->type,
+      SupervisorMessage::Type::kStop);
   EXPECT_FALSE(DecodeSupervisorMessage(cbor::Encode(cbor::Map{{"type", "exec"}})).has_value());
-  EXPECT_FALSE(DecodeSupervisorMessage(cbor::Encode(cbor::Map{{"type", "ready"}, {"x", 1}})).has_value());
+  EXPECT_FALSE(
+      DecodeSupervisorMessage(cbor::Encode(cbor::Map{{"type", "ready"}, {"x", 1}})).has_value());
 }
 
 }  // namespace

@@ -86,7 +86,8 @@ class Supervised : public ::testing::Test {
   }
 
   Result<Reply> Read(Client& client) {
-    KRUX_TRY(client.Open({UniqueFd(open(work_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)), work_}));
+    KRUX_TRY(
+        client.Open({UniqueFd(open(work_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)), work_}));
     return client.Call("fs.read", {{"path", work_ + "/a.txt"}});
   }
 
@@ -154,11 +155,14 @@ TEST_F(Supervised, EachDaemonHasItsOwnIdAndOnlyMountdIsRoot) {
   for (const auto& [name, pid] : daemons) {
     const std::string uids = StatusField(pid, "Uid");
     EXPECT_EQ(StatusField(pid, "Gid"), uids) << name;
-    EXPECT_TRUE(owners.emplace(uids, name).second) << name << " shares its uid with " << owners[uids];
+    EXPECT_TRUE(owners.emplace(uids, name).second)
+        << name << " shares its uid with " << owners[uids];
     const bool root = uids.starts_with("0\t");
     EXPECT_EQ(root, name == "krux-mountd") << name << " " << uids;
     if (!root) {
-      EXPECT_EQ(StatusField(pid, "CapEff"), name == "krux-spawnd" ? StatusField(pid, "CapEff") : "0000000000000000") << name;
+      EXPECT_EQ(StatusField(pid, "CapEff"),
+                name == "krux-spawnd" ? StatusField(pid, "CapEff") : "0000000000000000")
+          << name;
       EXPECT_EQ(StatusField(pid, "Groups"), "") << name;
     }
   }
@@ -203,7 +207,8 @@ TEST_F(Supervised, AKilledDaemonBringsAFreshGenerationAndTheSameSupervisor) {
       const auto now = ChildrenOf(supervisor);
       return now.size() == 4 && now.contains("kruxd") && now.at("kruxd") != before.at("kruxd");
     })) << victim;
-    for (const auto& [name, pid] : before) EXPECT_FALSE(Runs(pid)) << name << " outlived " << victim;
+    for (const auto& [name, pid] : before)
+      EXPECT_FALSE(Runs(pid)) << name << " outlived " << victim;
     Client again = Ensure();
     EXPECT_EQ(SupervisorOf(again), supervisor) << victim;
     const auto reply = Read(again);
@@ -236,12 +241,14 @@ TEST_F(Supervised, WhenTheSupervisorIsKilledItsDaemonsEndAndTheNextCallStartsANe
     daemons = ChildrenOf(supervisor);
   }
   ASSERT_EQ(kill(supervisor, SIGKILL), 0);
-  for (const auto& [name, pid] : daemons) EXPECT_TRUE(Within(5'000, [pid = pid] { return !Runs(pid); })) << name;
+  for (const auto& [name, pid] : daemons)
+    EXPECT_TRUE(Within(5'000, [pid = pid] { return !Runs(pid); })) << name;
   Client again = Ensure();
   EXPECT_NE(SupervisorOf(again), supervisor);
   EXPECT_EQ(Read(again)->code, ExitCode::kOk);
   for (const char* mount : {"/sys/fs/cgroup", "/sys/fs/cgroup/unified"}) {
-    EXPECT_FALSE(fs::exists(std::string(mount) + "/krux-" + std::to_string(supervisor))) << "what it left must go";
+    EXPECT_FALSE(fs::exists(std::string(mount) + "/krux-" + std::to_string(supervisor)))
+        << "what it left must go";
   }
 }
 
@@ -327,7 +334,8 @@ TEST_F(Supervised, ADaemonThatCannotStartIsSaidToWhoeverAsked) {
   unsetenv("KRUX_LIBEXEC_DIR");
   ASSERT_FALSE(client.has_value());
   EXPECT_EQ(client.error().code, ExitCode::kConfig);
-  EXPECT_NE(client.error().message.find("krux-auditd"), std::string::npos) << client.error().message;
+  EXPECT_NE(client.error().message.find("krux-auditd"), std::string::npos)
+      << client.error().message;
 }
 
 TEST_F(Supervised, IdsAreFreeRecordedAndKept) {
@@ -348,11 +356,15 @@ TEST_F(Supervised, IdsAreFreeRecordedAndKept) {
   // Somebody moved in under a recorded id: another one is taken.
   const pid_t squatter = fork();
   if (squatter == 0) {
-    if (setresgid(first->worker, first->worker, first->worker) != 0 || setresuid(first->worker, first->worker, first->worker) != 0) _exit(1);
+    if (setresgid(first->worker, first->worker, first->worker) != 0 ||
+        setresuid(first->worker, first->worker, first->worker) != 0)
+      _exit(1);
     pause();
     _exit(0);
   }
-  ASSERT_TRUE(Within(2'000, [&] { return StatusField(squatter, "Uid").starts_with(std::to_string(first->worker)); }));
+  ASSERT_TRUE(Within(2'000, [&] {
+    return StatusField(squatter, "Uid").starts_with(std::to_string(first->worker));
+  }));
   const auto third = ChooseIds(dir.get());
   kill(squatter, SIGKILL);
   waitpid(squatter, nullptr, 0);
@@ -362,10 +374,13 @@ TEST_F(Supervised, IdsAreFreeRecordedAndKept) {
 }
 
 TEST(Cgroup2Mount, IsFoundByTypeAndOnlyWhereItCanBeWritten) {
-  EXPECT_EQ(FindCgroup2Mount("31 23 0:28 / /sys/fs/cgroup rw,nosuid shared:4 - cgroup2 cgroup2 rw,nsdelegate\n"), "/sys/fs/cgroup");
-  EXPECT_EQ(FindCgroup2Mount("31 23 0:28 / /sys/fs/cgroup rw - tmpfs tmpfs rw\n"
-                             "41 31 0:38 / /sys/fs/cgroup/unified rw,relatime - cgroup2 cgroup2 rw\n"),
-            "/sys/fs/cgroup/unified");
+  EXPECT_EQ(FindCgroup2Mount(
+                "31 23 0:28 / /sys/fs/cgroup rw,nosuid shared:4 - cgroup2 cgroup2 rw,nsdelegate\n"),
+            "/sys/fs/cgroup");
+  EXPECT_EQ(
+      FindCgroup2Mount("31 23 0:28 / /sys/fs/cgroup rw - tmpfs tmpfs rw\n"
+                       "41 31 0:38 / /sys/fs/cgroup/unified rw,relatime - cgroup2 cgroup2 rw\n"),
+      "/sys/fs/cgroup/unified");
   EXPECT_EQ(FindCgroup2Mount("31 23 0:28 / /sys/fs/cgroup ro,nosuid - cgroup2 cgroup2 rw\n"), "");
   EXPECT_EQ(FindCgroup2Mount("31 23 0:28 / /cgroup2 rw - cgroup cgroup2 rw\nnonsense\n"), "");
 }
