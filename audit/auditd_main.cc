@@ -2,7 +2,6 @@
 #include <fcntl.h>
 #include <getopt.h>
 #include <signal.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
@@ -12,6 +11,7 @@
 #include <cstring>
 
 #include "audit/auditd.h"
+#include "base/self_confine.h"
 
 namespace krux::audit {
 namespace {
@@ -59,13 +59,19 @@ bool Parse(int argc, char** argv, Arguments* out) {
          out->log.segment_bytes >= 256 * 1024 && out->log.segment_bytes <= kSegmentBytes;
 }
 
-// What this process holds (the key) and does is nobody's business: no core dumps, no ptrace by its
-// own uid (PR_SET_DUMPABLE, prctl(2)), nothing gained by exec.
+// What this process holds (the key) and does is nobody's business: no core dumps.
 void Harden() {
   const rlimit none{0, 0};
   setrlimit(RLIMIT_CORE, &none);
-  prctl(PR_SET_DUMPABLE, 0);
-  prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+}
+
+// The log, the folder of the public key, and no other file of this machine.
+Result<void> Confine(const LogOptions& log) {
+  const size_t slash = log.public_key.rfind('/');
+  const std::string key_dir = slash == std::string::npos ? "." : log.public_key.substr(0, slash + 1);
+  // A rule needs its folder to be there; what is wrong with the folder is for Log::Open to say.
+  (void)mkdir(log.dir.c_str(), 0700);
+  return ConfineSelf({.read_only = {"/proc/sys/kernel/random/boot_id"}, .read_write = {log.dir, key_dir}});
 }
 
 // Members of the log folder's group may read the log where the folder lets them in.
@@ -100,6 +106,7 @@ int Main(int argc, char** argv) {
   }
   Harden();
   SetUmask(arguments.log.dir);
+  if (const Result<void> confined = Confine(arguments.log); !confined) return Report(confined.error());
   UniqueFd stop(StopSignals());
   const int lifeline =
       arguments.lifeline_fd > INT32_MAX ? -1 : static_cast<int>(arguments.lifeline_fd);

@@ -2,6 +2,7 @@
 
 #include <cstdio>
 
+#include "base/self_confine.h"
 #include "sandbox/flags.h"
 #include "sandbox/mountd.h"
 
@@ -17,6 +18,10 @@ int main(int argc, char** argv) {
   if (options.channel_fd < 0) {
     std::fputs("krux-mountd: started by `krux gateway`, not by hand\n", stderr);
     return krux::ToInt(krux::ExitCode::kUsage);
+  }
+  if (const auto confined = krux::ConfineSelf({.mounts = true}); !confined) {
+    std::fprintf(stderr, "krux-mountd: %s\n", confined.error().message.c_str());
+    return krux::ToInt(krux::ExitCode::kSandbox);
   }
   return RunMountd(options);
 }

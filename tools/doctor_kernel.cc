@@ -15,10 +15,10 @@
 #include <fstream>
 #include <sstream>
 
+#include "base/landlock.h"
 #include "base/terminal.h"
 #include "base/unique_fd.h"
 #include "sandbox/cgroup.h"
-#include "sandbox/landlock.h"
 #include "sandbox/spec.h"
 
 namespace krux::tools {
@@ -42,7 +42,8 @@ bool HasWord(const std::string& line, std::string_view word) {
 }
 
 LayerCheck Make(Layer layer, bool present, std::string found, std::string fix) {
-  return {sandbox::Name(layer), true, present, std::move(found), present ? "" : std::move(fix)};
+  return {sandbox::Name(layer),         true, true, present, std::move(found),
+          present ? "" : std::move(fix)};
 }
 
 // A namespace type: the kernel has it, and this user may make one (namespaces(7),
@@ -89,9 +90,8 @@ LayerCheck CheckLandlock() {
   if (abi < 4) found += "; no rules for TCP ports before ABI 4";
   if (abi < 5) found += "; none for device ioctls before ABI 5";
   if (abi < 6) found += "; none for signals and abstract sockets before ABI 6";
-  return Make(
-      Layer::kLandlock, abi >= sandbox::kLandlockFloor, found,
-      "boot Linux 6.1 or newer: ABI " + std::to_string(sandbox::kLandlockFloor) + " is the floor");
+  return Make(Layer::kLandlock, abi >= kLandlockFloor, found,
+              "boot Linux 6.1 or newer: ABI " + std::to_string(kLandlockFloor) + " is the floor");
 }
 
 LayerCheck CheckNftables() {
@@ -152,18 +152,20 @@ LayerCheck CheckCloseRange() {
 LayerCheck CheckVersion() {
   utsname name = {};
   uname(&name);
+  std::istringstream release(name.release);
   int major = 0;
   int minor = 0;
-  const bool read = sscanf(name.release, "%d.%d", &major, &minor) == 2;
-  const bool present = read && (major > 6 || (major == 6 && minor >= 1));
-  return {"kernel", false, present, name.release,
-          present ? "" : "boot Linux 6.1 or newer (Debian 12 has 6.1)"};
+  char dot = 0;
+  release >> major >> dot >> minor;
+  const bool present = major > 6 || (major == 6 && minor >= 1);
+  return {"kernel", false,        true,
+          present,  name.release, present ? "" : "boot Linux 6.1 or newer (Debian 12 has 6.1)"};
 }
 
 LayerCheck CheckPeerPidfd() {
   int pair[2];
   if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0) {
-    return {"peer_pidfd", false, false, strerrordesc_np(errno), ""};
+    return {"peer_pidfd", false, false, false, strerrordesc_np(errno), ""};
   }
   const UniqueFd one(pair[0]);
   const UniqueFd other(pair[1]);
@@ -172,7 +174,10 @@ LayerCheck CheckPeerPidfd() {
   socklen_t size = sizeof pidfd;
   const bool present = getsockopt(one.get(), SOL_SOCKET, kSoPeerPidfd, &pidfd, &size) == 0;
   const UniqueFd close_it(present ? pidfd : -1);
-  return {"peer_pidfd", false, present,
+  return {"peer_pidfd",
+          false,
+          false,
+          present,
           present ? "SO_PEERPIDFD"
                   : "no SO_PEERPIDFD before Linux 6.5; clients are told apart by SO_PEERCRED alone",
           ""};
@@ -180,7 +185,10 @@ LayerCheck CheckPeerPidfd() {
 
 LayerCheck CheckSeparation() {
   const bool root = geteuid() == 0;
-  return {"separate_uids", false, root,
+  return {"separate_uids",
+          false,
+          false,
+          root,
           root ? "root: the daemons and the workers get users of their own"
                : "not root: the daemons share your uid; process, Landlock and seccomp alone "
                  "separate them",
