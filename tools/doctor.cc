@@ -106,11 +106,9 @@ const char* LiveWord(const LayerCheck& check, const Probe& probe, bool degraded)
 }
 
 cbor::Map ToValue(const LayerCheck& check, const Probe& probe, bool degraded) {
-  cbor::Map map{{"name", check.name},
-                {"layer", check.layer},
-                {"present", check.present},
-                {"found", check.found},
-                {"live", LiveWord(check, probe, degraded)}};
+  cbor::Map map{{"name", check.name},     {"layer", check.layer},
+                {"needed", check.needed}, {"present", check.present},
+                {"found", check.found},   {"live", LiveWord(check, probe, degraded)}};
   if (!check.fix.empty()) map.Set("fix", check.fix);
   return map;
 }
@@ -138,8 +136,8 @@ void PrintTable(const Output& out, const std::vector<LayerCheck>& checks, const 
   for (const LayerCheck& check : checks) {
     const bool is_degraded =
         std::find(degraded.begin(), degraded.end(), check.name) != degraded.end();
-    const size_t width = check.present ? 2 : check.layer ? 7 : 2;
-    row(check.name, Mark(out, check.present, check.layer), width,
+    const size_t width = check.present ? 2 : check.needed ? 7 : 2;
+    row(check.name, Mark(out, check.present, check.needed), width,
         LiveWord(check, probe, is_degraded), check.found);
     if (!check.fix.empty()) out.Text("               fix: " + check.fix + "\n");
   }
@@ -169,7 +167,7 @@ int RunDoctor(const DoctorOptions& options) {
   const std::vector<std::string> degraded = NeedsDegraded(checks);
   const Probe probe = options.no_probe ? Probe() : RunProbe(degraded);
   bool whole = !probe.tried || probe.held;
-  for (const LayerCheck& check : checks) whole = whole && (check.present || !check.layer);
+  for (const LayerCheck& check : checks) whole = whole && (check.present || !check.needed);
 
   if (out.structured()) {
     cbor::Array rows;

@@ -10,8 +10,9 @@
 namespace krux::tools {
 
 struct LayerCheck {
-  std::string name;   // as in policies and --allow-degraded; for extras a name of its own
-  bool layer = true;  // false: something useful that no policy can require
+  std::string name;    // as in policies and --allow-degraded; for extras a name of its own
+  bool layer = true;   // a layer that policies require; false: a fact beside them
+  bool needed = true;  // without it krux does not run as it should; false: there is a fallback
   bool present = false;
   std::string found;  // what was seen, one line
   std::string fix;    // the command or the step that changes it; empty when present

@@ -93,10 +93,10 @@ TEST(Doctor, NamesMissingCgroupControllersTruthfully) {
   const cbor::Value* checks = report->map()->Find("checks");
   ASSERT_NE(checks, nullptr);
   bool seen = false;
-  bool all_layers = true;
+  bool all_there = true;
   for (const cbor::Value& check : *checks->array()) {
-    if (*check.map()->Find("layer") == cbor::Value(true)) {
-      all_layers = all_layers && *check.map()->Find("present")->boolean();
+    if (*check.map()->Find("needed") == cbor::Value(true)) {
+      all_there = all_there && *check.map()->Find("present")->boolean();
     }
     if (*check.map()->Find("name") != cbor::Value("cgroup")) continue;
     seen = true;
@@ -126,7 +126,7 @@ TEST(Doctor, NamesMissingCgroupControllersTruthfully) {
     }
   }
   EXPECT_TRUE(seen);
-  EXPECT_EQ(ran.exit, all_layers ? 0 : ToInt(ExitCode::kSandbox));
+  EXPECT_EQ(ran.exit, all_there ? 0 : ToInt(ExitCode::kSandbox));
 }
 
 TEST(Doctor, NeedsDegradedPrintsALayerOrNothing) {
