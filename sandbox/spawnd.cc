@@ -49,10 +49,13 @@ class Spawnd {
         fds.push_back({call.pidfd(), POLLIN, 0});
         fds.push_back({call.stage() == Call::Stage::kConfining ? call.control_fd() : -1, POLLIN, 0});
       }
+      const size_t first_builder = fds.size();
+      for (const TemplateBuilder& builder : builders_) fds.push_back({builder.fd(), POLLIN, 0});
       const int ready = poll(fds.data(), fds.size(), TimeoutMs());
       if (ready < 0 && errno != EINTR) return ToInt(ExitCode::kInternal);
       if (ready < 0) continue;
       ServeCalls(fds);
+      ServeBuilders(fds, first_builder);
       if (fds[1].revents != 0 && !ServeMountd()) return 0;
       if (fds[0].revents != 0 && !ServeKruxd()) return 0;
       EnforceDeadlines();
@@ -68,6 +71,7 @@ class Spawnd {
   int TimeoutMs() const {
     uint64_t nearest = UINT64_MAX;
     for (const Call& call : calls_) nearest = std::min(nearest, call.deadline_ns());
+    for (const TemplateBuilder& builder : builders_) nearest = std::min(nearest, builder.deadline_ns());
     if (nearest == UINT64_MAX) return -1;
     const uint64_t now = SystemClock().MonotonicNs();
     return nearest <= now ? 0 : static_cast<int>(std::min<uint64_t>((nearest - now) / 1'000'000 + 1, 60'000));
@@ -149,7 +153,7 @@ class Spawnd {
       Send(WorkOpened{work->tag, work->work_id, work->path, static_cast<uid_t>(work->uid),
                       static_cast<gid_t>(work->gid), work->device, work->inode});
     } else if (const auto* mounts = std::get_if<mountwire::Mounts>(&*reply)) {
-      FinishTemplate(*mounts, std::move(packet->fds));
+      StartBuilder(*mounts, std::move(packet->fds));
     } else if (auto* refused = std::get_if<mountwire::Refused>(&*reply)) {
       pending_.erase(refused->tag);
       SendFailed(refused->tag, {}, std::move(refused->error));
@@ -157,21 +161,43 @@ class Spawnd {
     return true;
   }
 
-  void FinishTemplate(const mountwire::Mounts& mounts, std::vector<UniqueFd> fds) {
+  void StartBuilder(const mountwire::Mounts& mounts, std::vector<UniqueFd> fds) {
     const auto pending = pending_.find(mounts.tag);
     if (pending == pending_.end()) return;
     const Pending build = std::move(pending->second);
     pending_.erase(pending);
-    Result<Template> made = BuildTemplate(build.request.spec, build.work_path, mounts, std::move(fds),
-                                          inner_.proc.get(), world_.rootless);
-    if (!made) return SendFailed(mounts.tag, {}, std::move(made.error()));
-    if (templates_.size() >= kMaxTemplates) templates_.pop_front();
-    const std::string idmap = made->idmap;
+    Result<TemplateBuilder> builder = TemplateBuilder::Start(build.request.spec, build.work_path, mounts,
+                                                             std::move(fds), world_.rootless);
+    if (!builder) return SendFailed(mounts.tag, {}, std::move(builder.error()));
+    builders_.push_back(std::move(*builder));
+  }
+
+  void ServeBuilders(const std::vector<pollfd>& fds, size_t first) {
+    const uint64_t now = SystemClock().MonotonicNs();
+    for (auto builder = builders_.begin(); builder != builders_.end(); ++first) {
+      if (fds[first].revents == 0 && builder->deadline_ns() > now) {
+        ++builder;
+        continue;
+      }
+      Result<Template> made = builder->Finish(inner_.proc.get());
+      const uint64_t tag = builder->tag();
+      builder = builders_.erase(builder);
+      if (made) {
+        KeepTemplate(tag, std::move(*made));
+      } else {
+        SendFailed(tag, {}, std::move(made.error()));
+      }
+    }
+  }
+
+  void KeepTemplate(uint64_t tag, Template made) {
     std::erase_if(templates_, [&](const Template& t) {
-      return t.spec.session_id == made->spec.session_id && t.spec.work_class == made->spec.work_class;
+      return t.spec.session_id == made.spec.session_id && t.spec.work_class == made.spec.work_class;
     });
-    templates_.push_back(std::move(*made));
-    Send(TemplateBuilt{mounts.tag, idmap});
+    if (templates_.size() >= kMaxTemplates) templates_.pop_front();
+    const std::string idmap = made.idmap;
+    templates_.push_back(std::move(made));
+    Send(TemplateBuilt{tag, idmap});
   }
 
   void DropTemplates(const wire::DropTemplates& drop) {
@@ -233,6 +259,7 @@ class Spawnd {
   CallWorld world_;
   std::map<uint64_t, std::string> work_paths_;
   std::map<uint64_t, Pending> pending_;
+  std::list<TemplateBuilder> builders_;
   std::list<Template> templates_;
   std::list<Call> calls_;
   uint64_t call_number_ = 0;

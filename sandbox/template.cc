@@ -14,15 +14,14 @@
 #include <cstring>
 #include <sstream>
 
-#include "base/channel.h"
-#include "base/pidfd.h"
+#include "base/clock.h"
 #include "sandbox/namespaces.h"
 #include "sandbox/setuid_scan.h"
 
 namespace krux::sandbox {
 namespace {
 
-constexpr int kBuildDeadlineMs = 20'000;
+constexpr uint64_t kBuildDeadlineNs = 20'000'000'000;
 
 struct TextFile {
   const char* path;
@@ -193,42 +192,51 @@ std::vector<std::string> NormaliseMountinfo(const std::string& mountinfo) {
   return lines;
 }
 
-Result<Template> BuildTemplate(const TemplateSpec& spec, const std::string& work_path,
-                               const mountwire::Mounts& mounts, std::vector<UniqueFd> fds, int proc_fd,
-                               bool rootless) {
+Result<TemplateBuilder> TemplateBuilder::Start(const TemplateSpec& spec, const std::string& work_path,
+                                               const mountwire::Mounts& mounts, std::vector<UniqueFd> fds,
+                                               bool rootless) {
   if (fds.empty()) return Fail(ExitCode::kSandbox, "mount", "mountd sent no work mount");
   auto [ours, theirs] = KRUX_TRY(Channel::Pair());
-  Cloned builder = KRUX_TRY(CloneProcess(CLONE_NEWNS, -1));
-  if (builder.pid == 0) {
+  Cloned child = KRUX_TRY(CloneProcess(CLONE_NEWNS, -1));
+  if (child.pid == 0) {
     bool has_proc = false;
     const Result<void> built = Build(spec, work_path, mounts, fds, has_proc);
     (void)theirs.Send(EncodeBuilt(built, has_proc));
     for (;;) pause();  // the namespace is taken from /proc/<pid>/ns/mnt, then this process is killed
   }
-  theirs = Channel();
-  const Pidfd pidfd(std::move(builder.pidfd));
-  const auto take = [&]() -> Result<Template> {
-    const Packet packet = KRUX_TRY(ours.ReceiveWithin(kBuildDeadlineMs, 0));
-    if (packet.eof) return Fail(ExitCode::kSandbox, "mount", "the template builder ended early");
-    Template made;
-    made.has_proc = KRUX_TRY(DecodeBuilt(packet));
-    const UniqueFd dir = KRUX_TRY(OpenProcPid(proc_fd, builder.pid));
-    made.mount_ns = UniqueFd(openat(dir.get(), "ns/mnt", O_RDONLY | O_CLOEXEC));
-    if (!made.mount_ns.valid()) return SysError(ExitCode::kSandbox, "open mount namespace", errno);
-    made.mounts = NormaliseMountinfo(KRUX_TRY(ReadFileAt(dir.get(), "mountinfo")));
-    return made;
-  };
-  Result<Template> made = take();
-  (void)pidfd.Kill(SIGKILL);
-  (void)pidfd.Wait();
-  if (!made) return made;
-  made->spec = spec;
-  made->work_path = work_path;
-  made->idmap = rootless ? "child" : mounts.idmap;
+  TemplateBuilder builder;
+  builder.tag_ = mounts.tag;
+  builder.deadline_ns_ = SystemClock().MonotonicNs() + kBuildDeadlineNs;
+  builder.pid_ = child.pid;
+  builder.pidfd_ = Pidfd(std::move(child.pidfd));
+  builder.answer_ = std::move(ours);
+  builder.made_.spec = spec;
+  builder.made_.work_path = work_path;
+  builder.made_.idmap = rootless ? "child" : mounts.idmap;
   for (const mountwire::Mounts::Tree& tree : mounts.trees) {
-    if (tree.kind == "absent") made->absent.push_back(tree.path);
+    if (tree.kind == "absent") builder.made_.absent.push_back(tree.path);
   }
-  return made;
+  return builder;
+}
+
+TemplateBuilder::~TemplateBuilder() {
+  if (!pidfd_.valid()) return;
+  (void)pidfd_.Kill(SIGKILL);
+  (void)pidfd_.Wait();
+}
+
+Result<Template> TemplateBuilder::Finish(int proc_fd) {
+  const Result<Packet> packet = answer_.ReceiveWithin(0, 0);
+  if (!packet && packet.error().code == ExitCode::kTimeout) {
+    return Fail(ExitCode::kSandbox, "mount", "the work directory was not ready in 20 seconds; nothing ran");
+  }
+  if (!packet || packet->eof) return Fail(ExitCode::kSandbox, "mount", "the template builder ended early");
+  made_.has_proc = KRUX_TRY(DecodeBuilt(*packet));
+  const UniqueFd dir = KRUX_TRY(OpenProcPid(proc_fd, pid_));
+  made_.mount_ns = UniqueFd(openat(dir.get(), "ns/mnt", O_RDONLY | O_CLOEXEC));
+  if (!made_.mount_ns.valid()) return SysError(ExitCode::kSandbox, "open mount namespace", errno);
+  made_.mounts = NormaliseMountinfo(KRUX_TRY(ReadFileAt(dir.get(), "mountinfo")));
+  return std::move(made_);
 }
 
 }  // namespace krux::sandbox

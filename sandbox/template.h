@@ -2,13 +2,17 @@
 // root, the granted trees at their host paths, and for programs the furniture of a small system.
 // A call's own mount namespace is a copy of it, so that building a root costs nothing per call.
 //
-//   Template t = KRUX_TRY(BuildTemplate(spec, work_path, mounts, fds, proc_fd));
+//   TemplateBuilder builder = KRUX_TRY(TemplateBuilder::Start(spec, work_path, mounts, fds, rootless));
+//   … poll builder.fd() …
+//   Template t = KRUX_TRY(builder.Finish(proc_fd));
 //   setns(t.mount_ns.get(), CLONE_NEWNS);   // then clone3
 #pragma once
 
 #include <string>
 #include <vector>
 
+#include "base/channel.h"
+#include "base/pidfd.h"
 #include "base/unique_fd.h"
 #include "sandbox/mount_wire.h"
 #include "sandbox/spec.h"
@@ -35,10 +39,32 @@ struct Template {
 // The trees to ask mountd for: the profile's, and for programs the device nodes.
 std::vector<std::string> TreesToRequest(const TemplateSpec& spec);
 
-// `fds` as mountwire::Mounts carries them. `proc_fd`: spawnd's own proc mount.
-Result<Template> BuildTemplate(const TemplateSpec& spec, const std::string& work_path,
-                               const mountwire::Mounts& mounts, std::vector<UniqueFd> fds, int proc_fd,
-                               bool rootless);
+// A child that builds one template. It runs beside spawnd's loop: the scan of a large writable WORK for
+// setuid files takes its time, and other sessions go on meanwhile. Gone with its object.
+class TemplateBuilder {
+ public:
+  // `fds` as mountwire::Mounts carries them.
+  static Result<TemplateBuilder> Start(const TemplateSpec& spec, const std::string& work_path,
+                                       const mountwire::Mounts& mounts, std::vector<UniqueFd> fds, bool rootless);
+  TemplateBuilder(TemplateBuilder&&) noexcept = default;
+  TemplateBuilder& operator=(TemplateBuilder&&) = delete;
+  ~TemplateBuilder();
+
+  int fd() const { return answer_.fd(); }             // readable when there is something to finish
+  uint64_t deadline_ns() const { return deadline_ns_; }
+  uint64_t tag() const { return tag_; }
+  // Call once, when fd() is readable or the deadline has passed. `proc_fd`: spawnd's own proc mount.
+  Result<Template> Finish(int proc_fd);
+
+ private:
+  TemplateBuilder() = default;
+  uint64_t tag_ = 0;
+  uint64_t deadline_ns_ = 0;
+  pid_t pid_ = -1;
+  Pidfd pidfd_;
+  Channel answer_;
+  Template made_;
+};
 
 // Path rules that the furniture of the class needs besides the call's own.
 std::vector<PathRule> FurnitureRules(WorkClass work_class, bool has_proc);

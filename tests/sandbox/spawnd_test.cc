@@ -191,6 +191,34 @@ TEST_P(SpawndTest, AWorkerThatWasNotLetGoDoesNothing) {
   EXPECT_NE(access((work.path() + "/done").c_str(), F_OK), 0);
 }
 
+// Programs may write this WORK, so it is scanned for setuid files, which takes a while.
+TEST_P(SpawndTest, OtherSessionsGoOnWhileALargeWorkIsLookedThrough) {
+  const ScratchDir large(Owner());
+  for (int i = 0; i < 40'000; ++i) {
+    close(open((large.path() + "/" + std::to_string(i)).c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0644));
+  }
+  const ScratchDir small(Owner());
+  small.Write("a", "a");
+  Result<Spec> spec = harness_->Prepare(small.path(), WorkClass::kFs, false);
+  ASSERT_TRUE(spec) << spec.error().message;
+  spec->request = FsRequest(*spec, "fs.read", small.path() + "/a");
+  const Result<WorkOpened> work = harness_->OpenWork(large.path());
+  ASSERT_TRUE(work) << work.error().message;
+  TemplateSpec writable;
+  writable.session_id = FreshId();
+  writable.work_class = WorkClass::kExec;
+  writable.work_writable = true;
+  writable.program_trees = {"/usr"};
+  ASSERT_TRUE(harness_->client().BuildTemplate(4711, writable, work->work_id));
+  const Result<Event> event = harness_->RunToEnd(*spec);
+  ASSERT_TRUE(event) << event.error().message;
+  EXPECT_TRUE(std::holds_alternative<Done>(*event)) << "the call waited for the other session's template";
+  const Result<Event> built = harness_->Wait();
+  ASSERT_TRUE(built) << built.error().message;
+  ASSERT_TRUE(std::holds_alternative<TemplateBuilt>(*built)) << Describe(*built);
+  EXPECT_EQ(std::get<TemplateBuilt>(*built).tag, 4711u);
+}
+
 std::string Slurp(const std::string& path) {
   std::ifstream in(path);
   std::ostringstream out;
