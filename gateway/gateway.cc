@@ -32,7 +32,7 @@ Gateway::Gateway(EventLoop& loop, const Clock& clock, Random& random, Channel au
                 }),
       started_ns_(clock.MonotonicNs()) {}
 
-Result<void> Gateway::Start(std::function<void()> on_recorded) {
+Result<void> Gateway::Start(const std::function<void()>& on_recorded) {
   KRUX_TRY(audit_.Start([this] {
     Log(LogLevel::kError, "kruxd", "krux-auditd is gone: every call ends with 74");
     pipeline_.OnAuditGone();

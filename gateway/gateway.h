@@ -45,7 +45,7 @@ class Gateway {
 
   // Begins to listen to krux-auditd and krux-spawnd and records the start; `on_recorded` runs when
   // that record is durable.
-  Result<void> Start(std::function<void()> on_recorded = {});
+  Result<void> Start(const std::function<void()>& on_recorded = {});
   // A listening socket, or (tests) one that is connected already.
   Result<void> Listen(UniqueFd listener, Door door);
   void Adopt(Channel channel, Door door);

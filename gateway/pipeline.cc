@@ -141,7 +141,9 @@ void Pipeline::Step(CallFlow& flow, bool& waits) {
 }
 
 void Pipeline::Advance(const cbor::Bytes& id) {
-  const cbor::Bytes key = id;  // `id` may live in the flow that ends here
+  // NOLINTNEXTLINE(performance-unnecessary-copy-initialization): `id` may live in the flow that
+  // ends
+  const cbor::Bytes key = id;
   bool waits = false;
   while (!waits) {
     CallFlow* flow = Find(key);

@@ -15,6 +15,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/channel.h"
 #include "base/event_loop.h"
@@ -160,6 +161,7 @@ class Pipeline {
   void End(CallFlow& flow, Ending ending);
   void Forget(const cbor::Bytes& id);
   CallFlow* Find(const cbor::Bytes& id);
+  std::vector<cbor::Bytes> Ids() const;
 
   const Clock& clock_;
   Random& random_;

@@ -68,10 +68,16 @@ void Pipeline::Withhold(CallFlow& flow, const std::string& why) {
   End(flow, {audit::Status::kCancelled, ExitCode::kAudit, 0, "the record was not durable in time"});
 }
 
-void Pipeline::OnAuditGone() {
+// A copy: what is done to a flow may end it.
+std::vector<cbor::Bytes> Pipeline::Ids() const {
   std::vector<cbor::Bytes> ids;
+  ids.reserve(flows_.size());
   for (const auto& [id, flow] : flows_) ids.push_back(id);
-  for (const cbor::Bytes& id : ids) {
+  return ids;
+}
+
+void Pipeline::OnAuditGone() {
+  for (const cbor::Bytes& id : Ids()) {
     if (CallFlow* flow = Find(id); flow != nullptr) {
       Withhold(*flow, "krux-auditd is gone");
       Forget(id);
@@ -176,9 +182,7 @@ void Pipeline::OnClientGone(uint64_t connection) {
 }
 
 void Pipeline::CancelAll() {
-  std::vector<cbor::Bytes> ids;
-  for (const auto& [id, flow] : flows_) ids.push_back(id);
-  for (const cbor::Bytes& id : ids) {
+  for (const cbor::Bytes& id : Ids()) {
     if (CallFlow* flow = Find(id); flow != nullptr) Cancel(*flow, "the gateway is stopping");
   }
 }

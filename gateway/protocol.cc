@@ -15,7 +15,7 @@ constexpr size_t kMaxNames = 32;
 
 constexpr RequestRule kRules[] = {
 #define X(enumerator, name, doors, state, fds, handler) \
-  {RequestType::enumerator, name, doors, state, fds},
+  {name, fds, RequestType::enumerator, doors, state},
     KRUX_REQUESTS(X)
 #undef X
 };

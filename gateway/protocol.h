@@ -49,11 +49,11 @@ enum class RequestType : uint8_t {
 };
 
 struct RequestRule {
-  RequestType type;
   std::string_view name;
+  size_t fds;  // exactly this many descriptors
+  RequestType type;
   uint8_t doors;          // bits of Door
   ConnectionState state;  // exactly this one
-  size_t fds;             // exactly this many descriptors
 };
 // The rule of the request called `name`; null when there is none.
 const RequestRule* FindRequest(std::string_view name);

@@ -28,11 +28,13 @@ Result<Client> CheckWishes(Client client, const StartOptions& options) {
   const std::vector<std::string>& allowed = client.gateway().degraded;
   for (const std::string& layer : options.allow_degraded) {
     if (std::find(allowed.begin(), allowed.end(), layer) != allowed.end()) continue;
-    return Fail(ExitCode::kConfig, "gateway",
-                "the running gateway requires the layer `" + layer +
-                    "` and a call cannot widen that; run `krux gateway stop`, then start it with "
-                    "--allow-degraded=" +
-                    layer);
+    std::string message = "the running gateway requires the layer `";
+    message += layer;
+    message +=
+        "` and a call cannot widen that; run `krux gateway stop`, then start it with "
+        "--allow-degraded=";
+    message += layer;
+    return Fail(ExitCode::kConfig, "gateway", std::move(message));
   }
   return client;
 }

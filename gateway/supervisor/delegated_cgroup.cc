@@ -21,8 +21,8 @@ constexpr const char* kPrefix = "krux-";
 
 std::vector<std::string> Directories(int parent) {
   std::vector<std::string> names;
-  std::unique_ptr<DIR, int (*)(DIR*)> dir(
-      fdopendir(openat(parent, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC)), closedir);
+  const int fd = openat(parent, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  std::unique_ptr<DIR, int (*)(DIR*)> dir(fd >= 0 ? fdopendir(fd) : nullptr, closedir);
   if (dir == nullptr) return names;
   while (const dirent* entry = readdir(dir.get())) {
     if (entry->d_type == DT_DIR && entry->d_name[0] != '.') names.emplace_back(entry->d_name);

@@ -38,8 +38,8 @@ Result<UniqueFd> LockFile(int dir, const std::string& folder) {
 // Files of an audit folder whose owner was given another id since.
 void GiveTree(int dir, uid_t owner, int depth) {
   fchown(dir, owner, owner);
-  std::unique_ptr<DIR, int (*)(DIR*)> entries(
-      fdopendir(openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC)), closedir);
+  const int fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  std::unique_ptr<DIR, int (*)(DIR*)> entries(fd >= 0 ? fdopendir(fd) : nullptr, closedir);
   if (entries == nullptr) return;
   while (const dirent* entry = readdir(entries.get())) {
     const std::string name = entry->d_name;
