@@ -27,6 +27,7 @@ struct GetMounts {
 using Request = std::variant<Join, OpenWork, GetMounts>;
 
 struct Joined {};
+inline constexpr size_t kMaxWorks = 64;  // mountd forgets the oldest beyond these
 struct Work {
   uint64_t tag = 0, work_id = 0;
   std::string path;

@@ -22,8 +22,6 @@
 namespace krux::sandbox {
 namespace {
 
-constexpr size_t kMaxWorks = 64;
-
 // What the exec template may hold of the host, read-only. The list is part of this root-owned program.
 constexpr const char* kProgramTrees[] = {
     "/usr",       "/bin",        "/sbin",         "/lib",       "/lib32",       "/lib64",      "/libx32",
@@ -90,6 +88,8 @@ class Mountd {
   // spawnd sits in a user namespace it has just made; this gives it its ids, and no others.
   Result<Answer> Join(Packet& packet) {
     if (packet.fds.size() != 1) return Fail(ExitCode::kBadData, "join", "`join` carries no user namespace");
+    // Ids are handed out once: whoever speaks for spawnd later gets none for a namespace of its choice.
+    if (joined_) return Fail(ExitCode::kDenied, "join", "krux-spawnd has its ids already");
     const UniqueFd proc(open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC));
     const UniqueFd dir = KRUX_TRY(OpenProcPid(proc.get(), packet.sender.pid));
     const std::string sender = std::to_string(packet.sender.uid);
@@ -103,6 +103,7 @@ class Mountd {
     }
     const std::string gid_map = rootless_ ? "0 " + std::to_string(packet.sender.gid) + " 1\n" : map;
     KRUX_TRY(WriteIdMaps(dir.get(), map, gid_map));
+    joined_ = true;
     if (rootless_) {
       if (setns(packet.fds[0].get(), CLONE_NEWUSER) != 0) return SysError(ExitCode::kSandbox, "join user namespace", errno);
       if (unshare(CLONE_NEWNS) != 0) return SysError(ExitCode::kSandbox, "copy mount tree", errno);
@@ -145,7 +146,7 @@ class Mountd {
         return id;
       }
     }
-    if (works_.size() >= kMaxWorks) works_.erase(works_.begin());
+    if (works_.size() >= mountwire::kMaxWorks) works_.erase(works_.begin());
     works_[++last_id_] = Work{std::move(checked.directory), checked.device, checked.inode, peer.uid, peer.gid};
     return last_id_;
   }
@@ -216,6 +217,7 @@ class Mountd {
   bool rootless_;
   uid_t own_uid_;  // before a rootless mountd moves into the namespace
   gid_t own_gid_;
+  bool joined_ = false;
   UniqueFd host_mountinfo_;
   std::map<uint64_t, Work> works_;
   uint64_t last_id_ = 0;

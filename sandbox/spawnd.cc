@@ -149,7 +149,9 @@ class Spawnd {
     Result<mountwire::Reply> reply = mountwire::DecodeReply(packet->bytes);
     if (!reply) return true;
     if (const auto* work = std::get_if<mountwire::Work>(&*reply)) {
+      // Numbers only rise, so the first is the one that mountd forgot as well.
       work_paths_[work->work_id] = work->path;
+      if (work_paths_.size() > mountwire::kMaxWorks) work_paths_.erase(work_paths_.begin());
       Send(WorkOpened{work->tag, work->work_id, work->path, static_cast<uid_t>(work->uid),
                       static_cast<gid_t>(work->gid), work->device, work->inode});
     } else if (const auto* mounts = std::get_if<mountwire::Mounts>(&*reply)) {

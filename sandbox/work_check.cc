@@ -147,6 +147,9 @@ Result<CheckedWork> Inspect(int work_fd, const MountLine& mount, const std::vect
   if (size <= 0 || size >= 4096) return Fail(ExitCode::kSandbox, "work", "work directory has no path");
   CheckedWork work;
   work.path.assign(target, static_cast<size_t>(size));
+  if (!cbor::IsUtf8(work.path)) {
+    return Fail(ExitCode::kBadData, "work", "the path of the work directory is not UTF-8; choose another with --work");
+  }
   work.directory = UniqueFd(open(work.path.c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
   struct stat again {};
   if (!work.directory.valid() || fstat(work.directory.get(), &again) != 0 || again.st_dev != given.st_dev ||

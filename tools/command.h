@@ -28,6 +28,7 @@ int RunCall(const CallOptions& options);  // tools/call.cc
 
 struct GatewayCommandOptions {
   std::vector<std::string> allow_degraded;
+  std::string ceiling;
   bool keep = false;
   bool no_restart = false;
   int ready_fd = -1;

@@ -67,6 +67,7 @@ int RunGatewayRun(const GatewayCommandOptions& options) {
   gateway::GatewayOptions gateway_options;
   gateway_options.paths = std::move(*paths);
   gateway_options.allow_degraded = options.allow_degraded;
+  gateway_options.ceiling = options.ceiling;
   gateway_options.keep = options.keep;
   gateway_options.restart = !options.no_restart;
   gateway_options.idle_seconds = options.idle_seconds;
@@ -82,6 +83,7 @@ int RunGatewayStart(const GatewayCommandOptions& options) {
   if (!paths) return out.Complain(paths.error());
   gateway::StartOptions start;
   start.allow_degraded = options.allow_degraded;
+  if (!options.ceiling.empty()) start.extra_arguments.push_back("--ceiling=" + options.ceiling);
   if (options.keep) start.extra_arguments.emplace_back("--keep");
   if (options.no_restart) start.extra_arguments.emplace_back("--no-restart");
   start.say = [&out](std::string_view line) { out.Say(line); };

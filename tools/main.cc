@@ -114,6 +114,8 @@ void AddGateway(CLI::App* app, Options* o) {
   add("status", "what it is doing", RunGatewayStatus);
   for (CLI::App* command : {run, start}) {
     AddDegraded(command, &o->gateway.allow_degraded);
+    command->add_option("--ceiling", o->gateway.ceiling,
+                        "the widest profile that clients may name (default: local_dev)");
     command->add_flag("--keep", o->gateway.keep, "stay when the last client is gone");
     // For tests: a daemon that died stays dead.
     command->add_flag("--no-restart", o->gateway.no_restart)->group("");

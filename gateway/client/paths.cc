@@ -53,6 +53,17 @@ Result<std::string> RuntimeDir(const std::string& state_dir) {
   return path.empty() || !own_state.empty() ? state_dir + "/run" : path + "/krux";
 }
 
+Result<std::string> ConfigFile() {
+  std::string path = KRUX_TRY(FolderFromEnvironment("KRUX_CONFIG"));
+  if (!path.empty()) return path;
+  if (geteuid() == 0) return std::string("/etc/krux/krux.toml");
+  path = KRUX_TRY(FolderFromEnvironment("XDG_CONFIG_HOME"));
+  if (!path.empty()) return path + "/krux/krux.toml";
+  path = KRUX_TRY(FolderFromEnvironment("HOME"));
+  // Without a home there is no file of the caller's, and nothing to read.
+  return path.empty() ? std::string("/nonexistent/krux.toml") : path + "/.config/krux/krux.toml";
+}
+
 Result<void> CheckPrivate(const struct stat& st, const std::string& path) {
   if (!S_ISDIR(st.st_mode)) {
     return Fail(ExitCode::kConfig, "paths",
@@ -87,6 +98,7 @@ Result<void> MakeParents(const std::string& path) {
 Result<GatewayPaths> FindGatewayPaths() {
   GatewayPaths paths;
   paths.state_dir = KRUX_TRY(StateDir());
+  paths.config_file = KRUX_TRY(ConfigFile());
   paths.audit_dir = paths.state_dir + "/audit";
   paths.audit_public_key = paths.state_dir + "/audit.pub";
   paths.gateway_log = paths.state_dir + "/gateway.log";

@@ -96,7 +96,8 @@ Result<void> Generation::StartMountd(int channel, int lifeline) {
   return StartOne(kMountd,
                   {"--channel-fd", FdWord(channel), "--lifeline-fd", FdWord(lifeline),
                    "--worker-id", std::to_string(ground_.ids.worker), "--protect", paths.state_dir,
-                   "--protect", paths.runtime_dir},
+                   "--protect", paths.runtime_dir, "--protect",
+                   paths.config_file.substr(0, paths.config_file.rfind('/') + 1)},
                   {channel, lifeline}, geteuid());
 }
 

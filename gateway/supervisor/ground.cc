@@ -119,7 +119,7 @@ Result<Ground> PrepareGround(const GatewayOptions& options) {
   ground.options = &options;
   ground.root = geteuid() == 0;
   ground.log = KRUX_TRY(OpenLog(state.get(), options.log_to_stderr));
-  ground.ids = KRUX_TRY(ChooseIds(state.get()));
+  ground.ids = KRUX_TRY(ChooseIds(state.get(), options.host_uid));
   const std::string libexec = KRUX_TRY(FindLibexecDir(options.libexec_dir));
   for (const Generation::Role role :
        {Generation::kAuditd, Generation::kMountd, Generation::kSpawnd, Generation::kKruxd}) {

@@ -134,11 +134,24 @@ bool IsFreeId(uid_t id, bool processes_matter) {
   return !processes_matter || !AnyProcessOf(id);
 }
 
-Result<DaemonIds> ChooseIds(int state_dir) {
+Result<DaemonIds> ChooseIds(int state_dir, std::optional<unsigned> worker) {
   if (geteuid() != 0) return DaemonIds{geteuid(), geteuid(), geteuid(), geteuid()};
   DaemonIds ids = ReadRecorded(state_dir);
   std::set<uid_t> taken;
+  if (worker) {
+    if (*worker == 0 || !StillFree(*worker)) {
+      return Fail(ExitCode::kConfig, "ids",
+                  "`sandbox.host_uid` " + std::to_string(*worker) +
+                      " is somebody's: workers need an id without a user, a group or a process; "
+                      "choose another, or leave the line out");
+    }
+    taken.insert(*worker);
+  }
   for (const Role& role : kRoles) {
+    if (worker && role.id == &DaemonIds::worker) {
+      ids.worker = *worker;
+      continue;
+    }
     if (const passwd* user = getpwnam(role.user);
         user != nullptr) {  // NOLINT(concurrency-mt-unsafe)
       ids.*role.id = user->pw_uid;

@@ -8,6 +8,7 @@
 #include <sys/types.h>
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "base/error.h"
@@ -22,8 +23,9 @@ struct DaemonIds {
 };
 
 // As root: re-checks the recorded ids, replaces those that are not free any more, records the
-// choice. Otherwise the caller's uid for all. kConfig when no id is free.
-Result<DaemonIds> ChooseIds(int state_dir);
+// choice. Otherwise the caller's uid for all. kConfig when no id is free. `worker`, the operator's
+// choice for the workers, must be as free as the others: never 0, never an id that logs in.
+Result<DaemonIds> ChooseIds(int state_dir, std::optional<unsigned> worker = std::nullopt);
 
 // An id is free when it has no passwd or group entry, lies in no range of /etc/subuid or
 // /etc/subgid, and (where `processes_matter`) no process runs under it.

@@ -18,6 +18,7 @@
 #include "base/log.h"
 #include "gateway/supervisor/generation.h"
 #include "gateway/supervisor/ground.h"
+#include "gateway/supervisor/operator_config.h"
 
 namespace krux::gateway {
 namespace {
@@ -224,7 +225,12 @@ Result<void> Supervise(const GatewayOptions& options, ReadyPipe& ready) {
 
 Result<void> RunGateway(const GatewayOptions& options) {
   ReadyPipe ready(options.ready_fd);
-  Result<void> result = Supervise(options, ready);
+  const Result<GatewayOptions> effective = WithConfig(options);
+  if (!effective) {
+    ready.Fail(effective.error());
+    return std::unexpected(effective.error());
+  }
+  Result<void> result = Supervise(*effective, ready);
   if (!result) ready.Fail(result.error());
   return result;
 }

@@ -11,6 +11,7 @@
 // messages on a control channel, docs/PROTOCOL.md "supervisor".
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -22,7 +23,8 @@ namespace krux::gateway {
 struct GatewayOptions {
   GatewayPaths paths;
   std::vector<std::string> allow_degraded;  // names of layers that may be missing
-  std::string ceiling = "local_dev";        // widest profile that clients may name
+  std::string ceiling;                      // widest profile that clients may name; empty: the file's
+  std::optional<unsigned> host_uid;         // outer id of workers; none: the file's, else a free one
   bool keep = false;                        // do not exit when nobody is connected
   uint64_t idle_seconds = 60;               // after the last client
   bool restart = true;                      // false (`--no-restart`): a dead daemon stays dead
