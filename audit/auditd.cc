@@ -52,8 +52,8 @@ void Auditd::ServeAppends(std::vector<AppendRequest> appends) {
   for (size_t i = 0; i < done.size(); ++i) Answer(appends[i].tag, done[i].seq, done[i].error);
 }
 
-// Acks keep the order of the requests: neighbouring appends are written together, anything else ends
-// the run.
+// Acks keep the order of the requests: neighbouring appends are written together, anything else
+// ends the run.
 void Auditd::Serve(std::vector<Received> group) {
   std::vector<AppendRequest> appends;
   for (Received& received : group) {

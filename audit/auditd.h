@@ -1,6 +1,7 @@
-// Auditd: serves one channel of kruxd with one log. Every packet that waits is one group: all records
-// of it go out with one write and one fdatasync, and while the disk works the next group gathers in
-// the socket. A log that cannot be written is answered with an error in the ack, never by dying.
+// Auditd: serves one channel of kruxd with one log. Every packet that waits is one group: all
+// records of it go out with one write and one fdatasync, and while the disk works the next group
+// gathers in the socket. A log that cannot be written is answered with an error in the ack, never
+// by dying.
 //
 //   Auditd daemon(std::move(log), std::move(channel), lifeline_fd, {});
 //   int status = KRUX_TRY(daemon.Run());
@@ -21,12 +22,12 @@ struct AuditdOptions {
 
 class Auditd {
  public:
-  // `lifeline` and `stop` are not owned: the first ends the daemon at EOF, the second when it becomes
-  // readable (a signalfd); -1 where there is none.
+  // `lifeline` and `stop` are not owned: the first ends the daemon at EOF, the second when it
+  // becomes readable (a signalfd); -1 where there is none.
   Auditd(std::unique_ptr<Log> log, Channel channel, int lifeline, int stop, AuditdOptions options);
 
-  // Until the channel or the lifeline ends, or `stop` is readable. What was received is written and a
-  // checkpoint over it signed before it returns.
+  // Until the channel or the lifeline ends, or `stop` is readable. What was received is written and
+  // a checkpoint over it signed before it returns.
   Result<void> Run();
 
  private:

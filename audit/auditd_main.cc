@@ -19,7 +19,8 @@ namespace {
 constexpr char kUsage[] =
     "usage: krux-auditd --channel-fd N --log-dir DIR --pub FILE [--lifeline-fd N]\n"
     "                   [--segment-bytes N] [--checkpoint-every N] [--idle-ms N]\n"
-    "Writes the audit log in DIR for the process at the other end of descriptor N. Started by krux.\n";
+    "Writes the audit log in DIR for the process at the other end of descriptor N. Started by "
+    "krux.\n";
 
 struct Arguments {
   uint64_t channel_fd = UINT64_MAX;
@@ -34,29 +35,47 @@ bool ParseNumber(std::string_view text, uint64_t* out) {
 }
 
 bool Parse(int argc, char** argv, Arguments* out) {
-  static const option kOptions[] = {
-      {"channel-fd", required_argument, nullptr, 'c'},  {"lifeline-fd", required_argument, nullptr, 'l'},
-      {"log-dir", required_argument, nullptr, 'd'},     {"pub", required_argument, nullptr, 'p'},
-      {"segment-bytes", required_argument, nullptr, 's'},
-      {"checkpoint-every", required_argument, nullptr, 'e'},
-      {"idle-ms", required_argument, nullptr, 'i'},     {nullptr, 0, nullptr, 0}};
+  static const option kOptions[] = {{"channel-fd", required_argument, nullptr, 'c'},
+                                    {"lifeline-fd", required_argument, nullptr, 'l'},
+                                    {"log-dir", required_argument, nullptr, 'd'},
+                                    {"pub", required_argument, nullptr, 'p'},
+                                    {"segment-bytes", required_argument, nullptr, 's'},
+                                    {"checkpoint-every", required_argument, nullptr, 'e'},
+                                    {"idle-ms", required_argument, nullptr, 'i'},
+                                    {nullptr, 0, nullptr, 0}};
   int letter;
   bool good = true;
   while ((letter = getopt_long(argc, argv, "", kOptions, nullptr)) != -1) {
     switch (letter) {
-      case 'c': good &= ParseNumber(optarg, &out->channel_fd); break;
-      case 'l': good &= ParseNumber(optarg, &out->lifeline_fd); break;
-      case 'd': out->log.dir = optarg; break;
-      case 'p': out->log.public_key = optarg; break;
-      case 's': good &= ParseNumber(optarg, &out->log.segment_bytes); break;
-      case 'e': good &= ParseNumber(optarg, &out->log.checkpoint_every); break;
-      case 'i': good &= ParseNumber(optarg, &out->idle_ms); break;
-      default: good = false;
+      case 'c':
+        good &= ParseNumber(optarg, &out->channel_fd);
+        break;
+      case 'l':
+        good &= ParseNumber(optarg, &out->lifeline_fd);
+        break;
+      case 'd':
+        out->log.dir = optarg;
+        break;
+      case 'p':
+        out->log.public_key = optarg;
+        break;
+      case 's':
+        good &= ParseNumber(optarg, &out->log.segment_bytes);
+        break;
+      case 'e':
+        good &= ParseNumber(optarg, &out->log.checkpoint_every);
+        break;
+      case 'i':
+        good &= ParseNumber(optarg, &out->idle_ms);
+        break;
+      default:
+        good = false;
     }
   }
   return good && optind == argc && out->channel_fd <= INT32_MAX && !out->log.dir.empty() &&
-         !out->log.public_key.empty() && out->idle_ms <= INT32_MAX && out->log.checkpoint_every > 0 &&
-         out->log.segment_bytes >= 256 * 1024 && out->log.segment_bytes <= kSegmentBytes;
+         !out->log.public_key.empty() && out->idle_ms <= INT32_MAX &&
+         out->log.checkpoint_every > 0 && out->log.segment_bytes >= 256 * 1024 &&
+         out->log.segment_bytes <= kSegmentBytes;
 }
 
 // What this process holds (the key) and does is nobody's business: no core dumps.
@@ -68,10 +87,12 @@ void Harden() {
 // The log, the folder of the public key, and no other file of this machine.
 Result<void> Confine(const LogOptions& log) {
   const size_t slash = log.public_key.rfind('/');
-  const std::string key_dir = slash == std::string::npos ? "." : log.public_key.substr(0, slash + 1);
+  const std::string key_dir =
+      slash == std::string::npos ? "." : log.public_key.substr(0, slash + 1);
   // A rule needs its folder to be there; what is wrong with the folder is for Log::Open to say.
   (void)mkdir(log.dir.c_str(), 0700);
-  return ConfineSelf({.read_only = {"/proc/sys/kernel/random/boot_id"}, .read_write = {log.dir, key_dir}});
+  return ConfineSelf(
+      {.read_only = {"/proc/sys/kernel/random/boot_id"}, .read_write = {log.dir, key_dir}});
 }
 
 // Members of the log folder's group may read the log where the folder lets them in.
@@ -106,7 +127,8 @@ int Main(int argc, char** argv) {
   }
   Harden();
   SetUmask(arguments.log.dir);
-  if (const Result<void> confined = Confine(arguments.log); !confined) return Report(confined.error());
+  if (const Result<void> confined = Confine(arguments.log); !confined)
+    return Report(confined.error());
   UniqueFd stop(StopSignals());
   const int lifeline =
       arguments.lifeline_fd > INT32_MAX ? -1 : static_cast<int>(arguments.lifeline_fd);

@@ -10,8 +10,8 @@
 namespace krux::audit {
 namespace {
 
-constexpr uint64_t kMaxFile = 1ull << 30;       // 8 million checkpoints
-constexpr uint64_t kReserveAhead = 64 * 1024;   // so that a full disk does not stop signing at once
+constexpr uint64_t kMaxFile = 1ull << 30;      // 8 million checkpoints
+constexpr uint64_t kReserveAhead = 64 * 1024;  // so that a full disk does not stop signing at once
 
 cbor::Bytes BigEndian(uint64_t n) {
   cbor::Bytes out(8);
@@ -44,8 +44,9 @@ cbor::Bytes SignedMessage(std::span<const uint8_t> signed_part) {
 Result<SignedHead> ParseEntry(std::span<const uint8_t> entry, const cbor::Bytes& log_id) {
   const cbor::Value value = KRUX_TRY(cbor::Decode(entry));
   const cbor::Array* a = value.array();
-  if (a == nullptr || a->size() != 5 || (*a)[0] != cbor::Value(1u) || (*a)[1] != cbor::Value(log_id) ||
-      (*a)[2].bytes() == nullptr || (*a)[2].bytes()->size() != 8 || (*a)[3].bytes() == nullptr ||
+  if (a == nullptr || a->size() != 5 || (*a)[0] != cbor::Value(1u) ||
+      (*a)[1] != cbor::Value(log_id) || (*a)[2].bytes() == nullptr ||
+      (*a)[2].bytes()->size() != 8 || (*a)[3].bytes() == nullptr ||
       (*a)[3].bytes()->size() != kHashBytes || (*a)[4].bytes() == nullptr) {
     return Fail(ExitCode::kAudit, "checkpoints", "not an entry of this log");
   }
@@ -74,9 +75,10 @@ Result<void> Checkpoints::Load() {
     const std::span<const uint8_t> entry = std::span(bytes).subspan(at, kEntryBytes);
     Result<SignedHead> head = ParseEntry(entry, log_id_);
     if (!head || (last_ && head->size <= last_->size)) {
-      return Fail(ExitCode::kAudit, "checkpoints",
-                  "`checkpoints` is damaged at byte " + std::to_string(at) +
-                      "; run `krux audit verify`, keep the folder, and move it away to start a new log");
+      return Fail(
+          ExitCode::kAudit, "checkpoints",
+          "`checkpoints` is damaged at byte " + std::to_string(at) +
+              "; run `krux audit verify`, keep the folder, and move it away to start a new log");
     }
     last_ = std::move(*head);
     last_entry_.assign(entry.begin(), entry.end());

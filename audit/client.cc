@@ -8,8 +8,9 @@ namespace krux::audit {
 namespace {
 
 std::unexpected<Error> Gone(const Error& error) {
-  return std::unexpected(Error{ExitCode::kAudit, error.sys_errno, "audit",
-                               "the log cannot be written: krux-auditd is gone (" + error.message + ")"});
+  return std::unexpected(
+      Error{ExitCode::kAudit, error.sys_errno, "audit",
+            "the log cannot be written: krux-auditd is gone (" + error.message + ")"});
 }
 
 }  // namespace

@@ -7,8 +7,9 @@
 //   KRUX_TRY(audit.Flush());
 //   while (std::optional<Ack> ack = KRUX_TRY(audit.Next())) { ... }
 //
-// Nothing here blocks, so a stopped krux-auditd cannot stop kruxd: what the socket does not take waits
-// in a bounded queue, and the caller keeps the deadline. Acks come in the order of the requests.
+// Nothing here blocks, so a stopped krux-auditd cannot stop kruxd: what the socket does not take
+// waits in a bounded queue, and the caller keeps the deadline. Acks come in the order of the
+// requests.
 #pragma once
 
 #include <deque>
@@ -20,9 +21,9 @@
 namespace krux::audit {
 
 struct Ack {
-  uint64_t tag = 0;       // of the request; 0 answers a packet whose tag could not be read
-  uint64_t seq = 0;       // of the record that is now durable; of a checkpoint: the signed size
-  std::string error;      // not empty: the log cannot be written; nothing is durable
+  uint64_t tag = 0;   // of the request; 0 answers a packet whose tag could not be read
+  uint64_t seq = 0;   // of the record that is now durable; of a checkpoint: the signed size
+  std::string error;  // not empty: the log cannot be written; nothing is durable
 };
 
 class AuditClient {

@@ -1,12 +1,14 @@
 // A frame of a segment: the CBOR array [crc32c, bstr record, bstr openings | null] with heads of
-// fixed width, so that a segment is a CBOR sequence (RFC 8742) and a frame can be found by its start:
+// fixed width, so that a segment is a CBOR sequence (RFC 8742) and a frame can be found by its
+// start:
 //
 //   83 | 1a crc32c(4) | 5a size(4) record | 5a size(4) openings, or f6
 //
 // CRC-32C covers the record and, where there are some, the openings. C11, no allocation.
 //
 //   uint8_t head[KRUX_FRAME_HEAD], middle[KRUX_FRAME_MIDDLE];
-//   size_t middle_size = krux_frame_heads(record, record_size, openings, openings_size, head, middle);
+//   size_t middle_size = krux_frame_heads(record, record_size, openings, openings_size, head,
+//   middle);
 //   // on disk: head, record, middle (5 bytes, or 1 without openings), openings
 //
 //   struct krux_frame frame;
@@ -38,13 +40,15 @@ enum krux_frame_status {
   KRUX_FRAME_OK = 0,
   KRUX_FRAME_CUT,      // the bytes end inside the frame
   KRUX_FRAME_BAD,      // not a frame
-  KRUX_FRAME_BAD_CRC,  // a frame by its shape; `frame` is filled, the content is not what was written
+  KRUX_FRAME_BAD_CRC,  // a frame by its shape; `frame` is filled, the content is not what was
+                       // written
 };
 
 size_t krux_frame_heads(const uint8_t* record, size_t record_size, const uint8_t* openings,
                         size_t openings_size, uint8_t head[KRUX_FRAME_HEAD],
                         uint8_t middle[KRUX_FRAME_MIDDLE]);
-enum krux_frame_status krux_frame_parse(const uint8_t* bytes, size_t size, struct krux_frame* frame);
+enum krux_frame_status krux_frame_parse(const uint8_t* bytes, size_t size,
+                                        struct krux_frame* frame);
 // The offset of the first whole frame at or after `from`, SIZE_MAX if there is none.
 size_t krux_frame_find(const uint8_t* bytes, size_t size, size_t from);
 

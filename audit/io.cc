@@ -101,8 +101,9 @@ Result<cbor::Bytes> ReadWhole(Io& io, int fd, uint64_t limit) {
   if (!S_ISREG(st.st_mode)) return Fail(ExitCode::kAudit, "read", "not a regular file");
   const uint64_t size = static_cast<uint64_t>(st.st_size);
   if (size > limit) {
-    return Fail(ExitCode::kAudit, "read", "the file has " + std::to_string(size) + " bytes, more than " +
-                                              std::to_string(limit));
+    return Fail(
+        ExitCode::kAudit, "read",
+        "the file has " + std::to_string(size) + " bytes, more than " + std::to_string(limit));
   }
   // After a failed write-back the page cache can hold bytes that the disk never got, marked clean.
   // Dropping clean pages makes the read show what would be there after a power cut.

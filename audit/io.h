@@ -37,14 +37,15 @@ class Io {
   virtual int StatAt(int dir, const char* name, struct stat* out);
   virtual int Rename(int dir, const char* from, const char* to);
   virtual int Unlink(int dir, const char* name);
-  // FS_APPEND_FL (chattr +a, ioctl_iflags(2)); needs CAP_LINUX_IMMUTABLE and a file system that has it.
+  // FS_APPEND_FL (chattr +a, ioctl_iflags(2)); needs CAP_LINUX_IMMUTABLE and a file system that has
+  // it.
   virtual int SetAppendOnly(int fd, bool on);
 };
 
 Io& SystemIo();
 
-// Writes every byte, going on after short writes and EINTR. `*written` says how many bytes are in the
-// file afterwards also when an error is returned.
+// Writes every byte, going on after short writes and EINTR. `*written` says how many bytes are in
+// the file afterwards also when an error is returned.
 Result<void> WriteAll(Io& io, int fd, std::span<iovec> parts, uint64_t* written);
 
 // The whole file, at most `limit` bytes (more is an error), in the state the disk holds.

@@ -15,10 +15,12 @@ namespace {
 constexpr uint64_t kCredit = 65 * 1024;
 
 std::unexpected<Error> NeedsRoom() {
-  return Fail(ExitCode::kBusy, "audit", "too many calls are open for one segment of the log; retry");
+  return Fail(ExitCode::kBusy, "audit",
+              "too many calls are open for one segment of the log; retry");
 }
 
-bool Fits(const Segment& segment, uint64_t pending_bytes, uint64_t frame_bytes, size_t open, Kind kind) {
+bool Fits(const Segment& segment, uint64_t pending_bytes, uint64_t frame_bytes, size_t open,
+          Kind kind) {
   const uint64_t used = segment.size() + pending_bytes + frame_bytes;
   // One more credit stays free for krux's own records (gap, seal).
   uint64_t kept = (open + 1) * kCredit;
@@ -31,20 +33,20 @@ bool Fits(const Segment& segment, uint64_t pending_bytes, uint64_t frame_bytes, 
 Result<void> CheckOutcome(const Draft& draft, const std::map<uint64_t, cbor::Bytes>& open) {
   const auto intent = open.find(*draft.body.Find(1u)->uint());
   if (intent == open.end()) {
-    return Fail(ExitCode::kBadData, "audit record",
-                "outcome record: there is no open intent " + cbor::Diagnostic(*draft.body.Find(1u)));
+    return Fail(
+        ExitCode::kBadData, "audit record",
+        "outcome record: there is no open intent " + cbor::Diagnostic(*draft.body.Find(1u)));
   }
   if (intent->second != *draft.body.Find(0u)->bytes()) {
-    return Fail(ExitCode::kBadData, "audit record", "outcome record: the intent is of another call");
+    return Fail(ExitCode::kBadData, "audit record",
+                "outcome record: the intent is of another call");
   }
   return {};
 }
 
 }  // namespace
 
-uint64_t Log::signed_size() const {
-  return checkpoints_->last() ? checkpoints_->last()->size : 0;
-}
+uint64_t Log::signed_size() const { return checkpoints_->last() ? checkpoints_->last()->size : 0; }
 
 Log::Batch Log::Begin() const {
   Batch batch;
@@ -72,7 +74,8 @@ Result<void> Log::Add(const Draft& draft, const Segment& segment, Batch* batch) 
     return Fail(ExitCode::kBadData, "audit record", "the record has more than 60 KiB");
   }
   cbor::Bytes frame = MakeFrame(bytes, openings);
-  if (!Fits(segment, batch->bytes, frame.size(), batch->open.size(), draft.kind)) return NeedsRoom();
+  if (!Fits(segment, batch->bytes, frame.size(), batch->open.size(), draft.kind))
+    return NeedsRoom();
   batch->bytes += frame.size();
   batch->frames.push_back(std::move(frame));
   batch->head = LeafHash(bytes);
@@ -110,15 +113,16 @@ Result<void> Log::Commit(Batch* batch) {
 }
 
 Result<void> Log::StartSegment(const std::vector<Draft>& first) {
-  Segment segment = KRUX_TRY(
-      Segment::Create(*options_.io, log_dir_.get(), next_seq_, options_.segment_bytes));
+  Segment segment =
+      KRUX_TRY(Segment::Create(*options_.io, log_dir_.get(), next_seq_, options_.segment_bytes));
   Batch batch = Begin();
   Result<void> result = Add(SegmentDraft(), segment, &batch);
   for (size_t i = 0; i < first.size() && result; ++i) result = Add(first[i], segment, &batch);
   if (result) result = segment.Write(batch.frames);
   if (result) result = segment.Publish();
   if (!result) {
-    // Nobody was told about these records; without the file the next attempt is free to use the name.
+    // Nobody was told about these records; without the file the next attempt is free to use the
+    // name.
     (void)segment.Abandon();
     return result;
   }
@@ -130,8 +134,9 @@ Result<void> Log::StartSegment(const std::vector<Draft>& first) {
 Result<void> Log::ReplaceFailed() {
   const Result<void> started = StartSegment({gap_});
   if (started) return {};
-  return Fail(ExitCode::kAudit, "audit",
-              "the log cannot be written: " + started.error().message + " (a new segment after an error)");
+  return Fail(
+      ExitCode::kAudit, "audit",
+      "the log cannot be written: " + started.error().message + " (a new segment after an error)");
 }
 
 // The log as it can be written now, or why it cannot.
@@ -169,8 +174,8 @@ void Log::Try(std::span<const Draft> drafts, Job* job) {
     if (!added && added.error().code == ExitCode::kBusy) {
       if (!Settle(&batch, job)) return;
       batch = Begin();
-      // A segment that holds next to nothing and still has no room is full of promises to open calls:
-      // a new one would be just as full.
+      // A segment that holds next to nothing and still has no room is full of promises to open
+      // calls: a new one would be just as full.
       if (segment_->size() >= kCredit) {
         added = StartSegment({});
         batch = Begin();

@@ -1,10 +1,10 @@
 // Log: one audit log on disk, from open to close. It chains records, groups them into one write and
-// one fdatasync, keeps space for the outcome of every intent it admits, signs checkpoints, and after
-// an I/O error goes on in a new segment with a `gap` record or stays closed.
+// one fdatasync, keeps space for the outcome of every intent it admits, signs checkpoints, and
+// after an I/O error goes on in a new segment with a `gap` record or stays closed.
 //
-//   auto log = KRUX_TRY(Log::Open({.dir = "/var/lib/krux/audit", .public_key = "/etc/krux/audit.pub"}));
-//   std::vector<Appended> done = log->Append(drafts);   // done[i].error empty = durable
-//   uint64_t size = KRUX_TRY(log->Checkpoint());
+//   auto log = KRUX_TRY(Log::Open({.dir = "/var/lib/krux/audit", .public_key =
+//   "/etc/krux/audit.pub"})); std::vector<Appended> done = log->Append(drafts);   // done[i].error
+//   empty = durable uint64_t size = KRUX_TRY(log->Checkpoint());
 //
 // Folder: <dir>/lock, <dir>/audit.key (0600), <dir>/policies/, <dir>/<log-id in hex>/{seg-*.klog,
 // checkpoints, torn-*.bin}. Only one process can have it open (an open file description lock).
@@ -25,8 +25,8 @@
 namespace krux::audit {
 
 struct LogOptions {
-  std::string dir;          // made 0700 if it does not exist; must belong to the caller
-  std::string public_key;   // PEM; written at first start, compared at every other
+  std::string dir;         // made 0700 if it does not exist; must belong to the caller
+  std::string public_key;  // PEM; written at first start, compared at every other
   uint64_t segment_bytes = kSegmentBytes;
   uint64_t checkpoint_every = 256;  // records
   std::string build = "krux " KRUX_VERSION;
@@ -42,8 +42,8 @@ struct Appended {
 
 class Log {
  public:
-  // Error code kAudit with a sentence for the operator where the log is locked, damaged, shorter than
-  // what is signed, or its key is missing.
+  // Error code kAudit with a sentence for the operator where the log is locked, damaged, shorter
+  // than what is signed, or its key is missing.
   static Result<std::unique_ptr<Log>> Open(LogOptions options);
 
   // Appends every draft, in order, durably. A draft that is refused leaves the others alone.
@@ -99,16 +99,16 @@ class Log {
   UniqueFd dir_;
   UniqueFd lock_;
   UniqueFd log_dir_;
-  cbor::Bytes log_id_;        // 16 bytes
-  cbor::Bytes boot_nonce_;    // 8 bytes, of this start of the daemon
+  cbor::Bytes log_id_;      // 16 bytes
+  cbor::Bytes boot_nonce_;  // 8 bytes, of this start of the daemon
   std::unique_ptr<SigningKey> key_;
   std::unique_ptr<Checkpoints> checkpoints_;
   std::unique_ptr<Segment> segment_;
   uint64_t next_seq_ = 0;
-  cbor::Bytes head_;          // leaf hash of record next_seq_ - 1
+  cbor::Bytes head_;                      // leaf hash of record next_seq_ - 1
   std::map<uint64_t, cbor::Bytes> open_;  // intents without outcome: seq → call id
-  Draft gap_;                 // what the segment that replaces a failed one says first
-  std::string closed_;        // not empty: closed until a restart, and why
+  Draft gap_;                             // what the segment that replaces a failed one says first
+  std::string closed_;                    // not empty: closed until a restart, and why
 };
 
 }  // namespace krux::audit

@@ -70,8 +70,8 @@ Result<void> WritePublicKey(Io& io, const std::string& path, const std::string& 
   const std::string folder = slash == path.npos ? "." : slash == 0 ? "/" : path.substr(0, slash);
   UniqueFd dir(open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!dir.valid()) return SysError(ExitCode::kAudit, "open `" + folder + "`", errno);
-  const Result<void> written =
-      WriteFileDurably(io, dir.get(), slash == path.npos ? path : path.substr(slash + 1), 0644, bytes);
+  const Result<void> written = WriteFileDurably(
+      io, dir.get(), slash == path.npos ? path : path.substr(slash + 1), 0644, bytes);
   if (written) return {};
   return Fail(ExitCode::kAudit, "public key",
               "the public key cannot be written to `" + path + "`: " + written.error().message +
@@ -90,8 +90,8 @@ Result<std::unique_ptr<Log>> Log::Open(LogOptions options) {
   log->checkpoints_ = std::make_unique<Checkpoints>(
       KRUX_TRY(Checkpoints::Open(io, log->log_dir_.get(), log->log_id_)));
   KRUX_TRY(log->OpenKey());
-  const LogState state = KRUX_TRY(
-      ReadLogState(io, log->log_dir_.get(), log->log_id_, log->checkpoints_->last()));
+  const LogState state =
+      KRUX_TRY(ReadLogState(io, log->log_dir_.get(), log->log_id_, log->checkpoints_->last()));
   KRUX_TRY(log->OpenSegment(state));
   KRUX_TRY(log->Checkpoint());
   return log;
@@ -140,10 +140,11 @@ Result<void> Log::OpenLogFolder() {
   if (found.empty()) {
     struct stat st;
     if (options_.io->StatAt(dir_.get(), kKeyName, &st) == 0) {
-      return Fail(ExitCode::kAudit, "log folder",
-                  "the log is gone but its key is still in `" + options_.dir +
-                      "`; bring the log back, or move `audit.key` and the public key away to start a "
-                      "new one");
+      return Fail(
+          ExitCode::kAudit, "log folder",
+          "the log is gone but its key is still in `" + options_.dir +
+              "`; bring the log back, or move `audit.key` and the public key away to start a "
+              "new one");
     }
     log_id_.resize(kLogIdBytes);
     options_.random->Fill(log_id_);
@@ -157,7 +158,8 @@ Result<void> Log::OpenLogFolder() {
   }
   FromHex(found[0], &log_id_);
   log_dir_ = UniqueFd(options_.io->OpenAt(dir_.get(), found[0].c_str(), O_RDONLY | O_DIRECTORY, 0));
-  if (!log_dir_.valid()) return SysError(ExitCode::kAudit, "open the log's folder", -log_dir_.release());
+  if (!log_dir_.valid())
+    return SysError(ExitCode::kAudit, "open the log's folder", -log_dir_.release());
   return {};
 }
 
@@ -170,10 +172,11 @@ Result<void> Log::OpenKey() {
   if (stored) {
     key_ = std::make_unique<SigningKey>(KRUX_TRY(SigningKey::FromPrivatePem(*stored)));
   } else if (checkpoints_->last() || is_published) {
-    return Fail(ExitCode::kAudit, "signing key",
-                "the signing key `audit.key` is missing from `" + options_.dir +
-                    "`, but the log was signed with it; bring it back, or move the log and the public "
-                    "key away to start a new one");
+    return Fail(
+        ExitCode::kAudit, "signing key",
+        "the signing key `audit.key` is missing from `" + options_.dir +
+            "`, but the log was signed with it; bring it back, or move the log and the public "
+            "key away to start a new one");
   } else {
     key_ = std::make_unique<SigningKey>(KRUX_TRY(SigningKey::Generate()));
     const std::string pem = key_->PrivatePem();
@@ -186,8 +189,9 @@ Result<void> Log::OpenKey() {
   }
   if (!is_published) return WritePublicKey(io, options_.public_key, key_->PublicPem());
   if (*published == key_->PublicPem()) return {};
-  return Fail(ExitCode::kAudit, "public key",
-              "`" + options_.public_key + "` is not the public key of this log; run `krux audit verify`");
+  return Fail(
+      ExitCode::kAudit, "public key",
+      "`" + options_.public_key + "` is not the public key of this log; run `krux audit verify`");
 }
 
 Draft Log::SegmentDraft() const {
@@ -210,21 +214,22 @@ Result<void> Log::OpenSegment(const LogState& state) {
   open_ = state.open;
   std::vector<Draft> recovered;
   for (const TornTail& torn : state.torn) {
-    recovered.push_back({Kind::kRecovered,
-                         cbor::Map{{0u, 1u}, {4u, torn.segment}, {5u, torn.offset},
-                                   {6u, torn.bytes}, {7u, torn.sha256}},
-                         nullptr});
+    recovered.push_back(
+        {Kind::kRecovered,
+         cbor::Map{
+             {0u, 1u}, {4u, torn.segment}, {5u, torn.offset}, {6u, torn.bytes}, {7u, torn.sha256}},
+         nullptr});
   }
   for (const auto& [seq, call_id] : state.open) {
-    recovered.push_back({Kind::kRecovered,
-                         cbor::Map{{0u, 0u}, {1u, seq}, {2u, call_id},
-                                   {3u, static_cast<unsigned>(Status::kUnknown)}},
-                         nullptr});
+    recovered.push_back(
+        {Kind::kRecovered,
+         cbor::Map{
+             {0u, 0u}, {1u, seq}, {2u, call_id}, {3u, static_cast<unsigned>(Status::kUnknown)}},
+         nullptr});
   }
   if (!state.has_segment || state.needs_new_segment) return StartSegment(recovered);
-  segment_ = std::make_unique<Segment>(
-      KRUX_TRY(Segment::Continue(*options_.io, log_dir_.get(), state.segment, state.segment_size,
-                                 options_.segment_bytes)));
+  segment_ = std::make_unique<Segment>(KRUX_TRY(Segment::Continue(
+      *options_.io, log_dir_.get(), state.segment, state.segment_size, options_.segment_bytes)));
   for (const Appended& done : Append(recovered)) {
     if (!done.error.empty()) return Fail(ExitCode::kAudit, "recovery", done.error);
   }

@@ -16,8 +16,9 @@ Result<Request> DecodeAppend(cbor::MapReader* reader, uint64_t tag) {
   request.draft.openings = reader->Any("openings");
   KRUX_TRY(reader->Finish());
   if (!MayBeAppended(request.draft.kind)) {
-    return Fail(ExitCode::kBadData, "audit record",
-                std::string("kind `") + Name(request.draft.kind) + "` may not come over the channel");
+    return Fail(
+        ExitCode::kBadData, "audit record",
+        std::string("kind `") + Name(request.draft.kind) + "` may not come over the channel");
   }
   return request;
 }

@@ -31,9 +31,9 @@ cbor::Bytes EncodePolicy(uint64_t tag, std::span<const uint8_t> text);
 cbor::Bytes EncodeCheckpoint(uint64_t tag);
 cbor::Bytes EncodeAck(const Ack& ack);
 
-// Judges strict CBOR, type, keys, and that the kind may be appended; body and openings are judged by
-// the log (CheckDraft) before anything of them is written. `*tag` is the tag as far as it could be read, so that even a refusal can be
-// answered; 0 otherwise.
+// Judges strict CBOR, type, keys, and that the kind may be appended; body and openings are judged
+// by the log (CheckDraft) before anything of them is written. `*tag` is the tag as far as it could
+// be read, so that even a refusal can be answered; 0 otherwise.
 Result<Request> DecodeRequest(std::span<const uint8_t> bytes, uint64_t* tag);
 Result<Ack> DecodeAck(std::span<const uint8_t> bytes);
 

@@ -1,5 +1,5 @@
-// Policies by hash beside the log: <log dir>/policies/<sha256 in hex>. A record names the hash, so a
-// state can be rebuilt and a call decided again from what is stored here.
+// Policies by hash beside the log: <log dir>/policies/<sha256 in hex>. A record names the hash, so
+// a state can be rebuilt and a call decided again from what is stored here.
 //
 //   KRUX_TRY(StorePolicy(SystemIo(), log_dir, text));
 #pragma once

@@ -34,53 +34,84 @@ void SetCommitted(Draft* draft, uint64_t key, Committed field) {
 
 const char* Name(Kind kind) {
   switch (kind) {
-    case Kind::kSegment: return "segment";
-    case Kind::kIntent: return "intent";
-    case Kind::kOutcome: return "outcome";
-    case Kind::kDenial: return "denial";
-    case Kind::kDeferral: return "deferral";
-    case Kind::kApproval: return "approval";
-    case Kind::kCheckpoint: return "checkpoint";
-    case Kind::kKeyRotate: return "keyrotate";
-    case Kind::kPolicy: return "policy";
-    case Kind::kSession: return "session";
-    case Kind::kAdmin: return "admin";
-    case Kind::kRedaction: return "redaction";
-    case Kind::kGap: return "gap";
-    case Kind::kRecovered: return "recovered";
-    case Kind::kHeartbeat: return "heartbeat";
-    case Kind::kSink: return "sink";
-    case Kind::kSeal: return "seal";
-    case Kind::kGrant: return "grant";
+    case Kind::kSegment:
+      return "segment";
+    case Kind::kIntent:
+      return "intent";
+    case Kind::kOutcome:
+      return "outcome";
+    case Kind::kDenial:
+      return "denial";
+    case Kind::kDeferral:
+      return "deferral";
+    case Kind::kApproval:
+      return "approval";
+    case Kind::kCheckpoint:
+      return "checkpoint";
+    case Kind::kKeyRotate:
+      return "keyrotate";
+    case Kind::kPolicy:
+      return "policy";
+    case Kind::kSession:
+      return "session";
+    case Kind::kAdmin:
+      return "admin";
+    case Kind::kRedaction:
+      return "redaction";
+    case Kind::kGap:
+      return "gap";
+    case Kind::kRecovered:
+      return "recovered";
+    case Kind::kHeartbeat:
+      return "heartbeat";
+    case Kind::kSink:
+      return "sink";
+    case Kind::kSeal:
+      return "seal";
+    case Kind::kGrant:
+      return "grant";
   }
   return "unknown";
 }
 
 const char* Name(DecisionCode decision) {
   switch (decision) {
-    case DecisionCode::kAllow: return "allow";
-    case DecisionCode::kDeny: return "deny";
-    case DecisionCode::kAsk: return "ask";
+    case DecisionCode::kAllow:
+      return "allow";
+    case DecisionCode::kDeny:
+      return "deny";
+    case DecisionCode::kAsk:
+      return "ask";
   }
   return "unknown";
 }
 
 const char* Name(Status status) {
   switch (status) {
-    case Status::kOk: return "ok";
-    case Status::kFailed: return "failed";
-    case Status::kKilled: return "killed";
-    case Status::kTimeout: return "timeout";
-    case Status::kSetupFailed: return "setup_failed";
-    case Status::kUnknown: return "unknown";
-    case Status::kRefused: return "refused";
-    case Status::kOom: return "oom";
-    case Status::kCancelled: return "cancelled";
+    case Status::kOk:
+      return "ok";
+    case Status::kFailed:
+      return "failed";
+    case Status::kKilled:
+      return "killed";
+    case Status::kTimeout:
+      return "timeout";
+    case Status::kSetupFailed:
+      return "setup_failed";
+    case Status::kUnknown:
+      return "unknown";
+    case Status::kRefused:
+      return "refused";
+    case Status::kOom:
+      return "oom";
+    case Status::kCancelled:
+      return "cancelled";
   }
   return "unknown";
 }
 
-cbor::Bytes CommitmentOf(std::string_view label, const cbor::Bytes& salt, const cbor::Value& value) {
+cbor::Bytes CommitmentOf(std::string_view label, const cbor::Bytes& salt,
+                         const cbor::Value& value) {
   cbor::Bytes message(label.begin(), label.end());
   const cbor::Bytes encoded = cbor::Encode(value);
   message.insert(message.end(), encoded.begin(), encoded.end());
@@ -103,9 +134,15 @@ Committed Commit(std::string_view label, cbor::Value value) {
 Draft ToDraft(const Intent& intent) {
   Draft draft;
   switch (intent.decision) {
-    case DecisionCode::kAllow: draft.kind = Kind::kIntent; break;
-    case DecisionCode::kDeny: draft.kind = Kind::kDenial; break;
-    case DecisionCode::kAsk: draft.kind = Kind::kDeferral; break;
+    case DecisionCode::kAllow:
+      draft.kind = Kind::kIntent;
+      break;
+    case DecisionCode::kDeny:
+      draft.kind = Kind::kDenial;
+      break;
+    case DecisionCode::kAsk:
+      draft.kind = Kind::kDeferral;
+      break;
   }
   cbor::Map& body = draft.body;
   body.Set(0u, intent.call_id);

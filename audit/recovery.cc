@@ -20,10 +20,11 @@ namespace {
 constexpr uint64_t kMaxSegmentFile = 1ull << 30;
 
 std::unexpected<Error> Corrupt(uint64_t segment, uint64_t offset, const std::string& what) {
-  return Fail(ExitCode::kAudit, "log",
-              "the log is damaged in `" + SegmentName(segment) + "` at byte " +
-                  std::to_string(offset) + ": " + what +
-                  "; run `krux audit verify`, keep the folder, and move it away to start a new log");
+  return Fail(
+      ExitCode::kAudit, "log",
+      "the log is damaged in `" + SegmentName(segment) + "` at byte " + std::to_string(offset) +
+          ": " + what +
+          "; run `krux audit verify`, keep the folder, and move it away to start a new log");
 }
 
 Result<std::vector<uint64_t>> ListSegments(int dir) {
@@ -42,13 +43,14 @@ Result<std::vector<uint64_t>> ListSegments(int dir) {
 struct Scan {
   uint64_t next_seq = 0;
   cbor::Bytes head;
-  uint64_t good = 0;     // bytes of whole frames
+  uint64_t good = 0;  // bytes of whole frames
   uint64_t records = 0;
   std::map<uint64_t, cbor::Bytes> open;
   cbor::Bytes signed_leaf;  // leaf of record signed_size - 1, empty where it is not in this segment
 };
 
-// One record of the chain: format, seq, prev, and in the first place of a segment its segment record.
+// One record of the chain: format, seq, prev, and in the first place of a segment its segment
+// record.
 Result<void> ScanRecord(std::span<const uint8_t> bytes, uint64_t segment, const cbor::Bytes& log_id,
                         Scan* scan) {
   Result<cbor::Value> value = cbor::Decode(bytes);
@@ -61,7 +63,8 @@ Result<void> ScanRecord(std::span<const uint8_t> bytes, uint64_t segment, const 
       body->map() == nullptr || prev->bytes() == nullptr) {
     return Corrupt(segment, scan->good, "not a record");
   }
-  if (*seq != cbor::Value(scan->next_seq)) return Corrupt(segment, scan->good, "a record is missing");
+  if (*seq != cbor::Value(scan->next_seq))
+    return Corrupt(segment, scan->good, "a record is missing");
   if (scan->records == 0) {
     const cbor::Value* id = body->map()->Find(0u);
     if (*kind != cbor::Value(0u) || id == nullptr || *id != cbor::Value(log_id)) {
@@ -77,8 +80,8 @@ Result<void> ScanRecord(std::span<const uint8_t> bytes, uint64_t segment, const 
   return {};
 }
 
-Result<Scan> ScanSegment(std::span<const uint8_t> bytes, uint64_t segment, const cbor::Bytes& log_id,
-                         uint64_t signed_size) {
+Result<Scan> ScanSegment(std::span<const uint8_t> bytes, uint64_t segment,
+                         const cbor::Bytes& log_id, uint64_t signed_size) {
   Scan scan;
   scan.next_seq = segment;
   scan.head.resize(kHashBytes);
@@ -124,15 +127,16 @@ Result<void> PutAside(Io& io, int dir, const Leftover& leftover, LogState* state
 // The signed size is a floor: a log below it was cut, by whatever.
 Result<void> CheckSignedHead(const Scan& scan, uint64_t segment, const SignedHead& head) {
   if (scan.next_seq < head.size) {
-    return Fail(ExitCode::kAudit, "log",
-                "the log has " + std::to_string(scan.next_seq) + " records but " +
-                    std::to_string(head.size) +
-                    " are signed: the end is missing; run `krux audit verify`, keep the folder, and "
-                    "move it away to start a new log");
+    return Fail(
+        ExitCode::kAudit, "log",
+        "the log has " + std::to_string(scan.next_seq) + " records but " +
+            std::to_string(head.size) +
+            " are signed: the end is missing; run `krux audit verify`, keep the folder, and "
+            "move it away to start a new log");
   }
   if (head.size > segment && scan.signed_leaf != head.head) {
-    return Corrupt(segment, 0, "record " + std::to_string(head.size - 1) +
-                                   " is not the one that was signed");
+    return Corrupt(segment, 0,
+                   "record " + std::to_string(head.size - 1) + " is not the one that was signed");
   }
   return {};
 }
@@ -162,7 +166,8 @@ void TrackOpen(const cbor::Map& record, std::map<uint64_t, cbor::Bytes>* open) {
       break;
     case Kind::kOutcome:
     case Kind::kRecovered:
-      if (const cbor::Value* intent = body.Find(1u); intent != nullptr && intent->uint() != nullptr) {
+      if (const cbor::Value* intent = body.Find(1u);
+          intent != nullptr && intent->uint() != nullptr) {
         open->erase(*intent->uint());
       }
       break;

@@ -2,9 +2,9 @@
 //
 //   LogState state = KRUX_TRY(ReadLogState(io, dir, log_id));
 //
-// A bad frame at the end with nothing valid behind it is a torn write: it is kept aside and recorded.
-// A bad frame with a valid one behind it, a broken chain, or a log that is shorter than its last
-// signed checkpoint is no crash, and the log stays closed.
+// A bad frame at the end with nothing valid behind it is a torn write: it is kept aside and
+// recorded. A bad frame with a valid one behind it, a broken chain, or a log that is shorter than
+// its last signed checkpoint is no crash, and the log stays closed.
 #pragma once
 
 #include <map>
@@ -26,13 +26,13 @@ struct TornTail {
 
 struct LogState {
   uint64_t next_seq = 0;
-  cbor::Bytes head;                       // leaf hash of record next_seq - 1; zeros for an empty log
+  cbor::Bytes head;  // leaf hash of record next_seq - 1; zeros for an empty log
   bool has_segment = false;
-  uint64_t segment = 0;                   // first seq of the last segment
-  uint64_t segment_size = 0;              // bytes of whole frames in it
-  std::vector<TornTail> torn;             // kept aside, to be recorded
-  bool needs_new_segment = false;         // the last one ends in torn bytes
-  std::map<uint64_t, cbor::Bytes> open;   // intents without outcome: seq → call id
+  uint64_t segment = 0;                  // first seq of the last segment
+  uint64_t segment_size = 0;             // bytes of whole frames in it
+  std::vector<TornTail> torn;            // kept aside, to be recorded
+  bool needs_new_segment = false;        // the last one ends in torn bytes
+  std::map<uint64_t, cbor::Bytes> open;  // intents without outcome: seq → call id
 };
 
 // Reads the last segment (its first record carries what came before) and compares it with the last

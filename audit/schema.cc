@@ -13,13 +13,20 @@ using cbor::Value;
 constexpr size_t kMaxText = 4096;  // bytes
 
 enum class Shape {
-  kBytes16, kBytes32, kUint, kInt, kText, kTexts, kDecision, kStatus,
-  kLattice,   // {* uint => uint}
-  kDetails,   // {* tstr => any}
-  kUsage,     // [cpu-us, wall-us, max-rss-kib, read-bytes / null, written-bytes / null]
-  kReceipt,   // {* tstr => [any, "kernel" / "probe" / "self"]} / null
-  kSecrets,   // [* [name, version, uses]]
-  kOpen,      // [* [seq, call-id]]
+  kBytes16,
+  kBytes32,
+  kUint,
+  kInt,
+  kText,
+  kTexts,
+  kDecision,
+  kStatus,
+  kLattice,  // {* uint => uint}
+  kDetails,  // {* tstr => any}
+  kUsage,    // [cpu-us, wall-us, max-rss-kib, read-bytes / null, written-bytes / null]
+  kReceipt,  // {* tstr => [any, "kernel" / "probe" / "self"]} / null
+  kSecrets,  // [* [name, version, uses]]
+  kOpen,     // [* [seq, call-id]]
 };
 
 struct Field {
@@ -30,26 +37,40 @@ struct Field {
 };
 
 constexpr Field kSegmentFields[] = {
-    {0, Shape::kBytes16, true}, {1, Shape::kUint, true},   {2, Shape::kUint, true},
+    {0, Shape::kBytes16, true}, {1, Shape::kUint, true},    {2, Shape::kUint, true},
     {3, Shape::kBytes32, true}, {4, Shape::kBytes16, true}, {5, Shape::kText, true},
     {6, Shape::kOpen, true},
 };
 constexpr Field kIntentFields[] = {
-    {0, Shape::kBytes16, true},  {1, Shape::kBytes16, true}, {2, Shape::kText, true},
-    {3, Shape::kText, true},     {4, Shape::kBytes32, true, kArgsLabel},
-    {5, Shape::kDecision, true}, {6, Shape::kTexts, true},   {7, Shape::kBytes32, true},
-    {8, Shape::kLattice, true},  {9, Shape::kLattice, true}, {10, Shape::kDetails, true},
-    {11, Shape::kSecrets, false}, {12, Shape::kUint, false},  {13, Shape::kUint, true},
-    {14, Shape::kUint, true},    {15, Shape::kBytes32, false}, {16, Shape::kDetails, true},
-    {17, Shape::kUint, true},    {18, Shape::kDetails, true}, {19, Shape::kLattice, false},
+    {0, Shape::kBytes16, true},
+    {1, Shape::kBytes16, true},
+    {2, Shape::kText, true},
+    {3, Shape::kText, true},
+    {4, Shape::kBytes32, true, kArgsLabel},
+    {5, Shape::kDecision, true},
+    {6, Shape::kTexts, true},
+    {7, Shape::kBytes32, true},
+    {8, Shape::kLattice, true},
+    {9, Shape::kLattice, true},
+    {10, Shape::kDetails, true},
+    {11, Shape::kSecrets, false},
+    {12, Shape::kUint, false},
+    {13, Shape::kUint, true},
+    {14, Shape::kUint, true},
+    {15, Shape::kBytes32, false},
+    {16, Shape::kDetails, true},
+    {17, Shape::kUint, true},
+    {18, Shape::kDetails, true},
+    {19, Shape::kLattice, false},
     {20, Shape::kLattice, false},
 };
 constexpr Field kOutcomeFields[] = {
-    {0, Shape::kBytes16, true},   {1, Shape::kUint, true},     {2, Shape::kStatus, true},
-    {3, Shape::kInt, true},       {4, Shape::kInt, true},      {5, Shape::kBytes32, true, kResultLabel},
-    {6, Shape::kUint, true},      {7, Shape::kUsage, true},    {8, Shape::kReceipt, true},
-    {9, Shape::kSecrets, false},  {10, Shape::kLattice, false},
-    {11, Shape::kBytes32, false, kReasonLabel},
+    {0, Shape::kBytes16, true},   {1, Shape::kUint, true},
+    {2, Shape::kStatus, true},    {3, Shape::kInt, true},
+    {4, Shape::kInt, true},       {5, Shape::kBytes32, true, kResultLabel},
+    {6, Shape::kUint, true},      {7, Shape::kUsage, true},
+    {8, Shape::kReceipt, true},   {9, Shape::kSecrets, false},
+    {10, Shape::kLattice, false}, {11, Shape::kBytes32, false, kReasonLabel},
     {12, Shape::kLattice, false}, {13, Shape::kLattice, false},
 };
 constexpr Field kPolicyFields[] = {
@@ -57,9 +78,9 @@ constexpr Field kPolicyFields[] = {
 constexpr Field kSessionFields[] = {
     {0, Shape::kBytes16, true}, {1, Shape::kText, true}, {2, Shape::kDetails, true}};
 constexpr Field kAdminFields[] = {{0, Shape::kText, true}, {1, Shape::kDetails, true}};
-constexpr Field kGapFields[] = {
-    {0, Shape::kText, true}, {1, Shape::kUint, true}, {2, Shape::kUint, true},
-    {3, Shape::kUint, true}, {4, Shape::kUint, true}, {5, Shape::kBytes32, true}};
+constexpr Field kGapFields[] = {{0, Shape::kText, true}, {1, Shape::kUint, true},
+                                {2, Shape::kUint, true}, {3, Shape::kUint, true},
+                                {4, Shape::kUint, true}, {5, Shape::kBytes32, true}};
 // Two bodies share the kind: key 0 = 0 closes an intent, 1 keeps a torn tail.
 constexpr Field kRecoveredIntentFields[] = {{0, Shape::kUint, true},
                                             {1, Shape::kUint, true},
@@ -73,21 +94,29 @@ constexpr Field kRecoveredTailFields[] = {{0, Shape::kUint, true},
 
 std::span<const Field> FieldsOf(const Draft& draft) {
   switch (draft.kind) {
-    case Kind::kSegment: return kSegmentFields;
+    case Kind::kSegment:
+      return kSegmentFields;
     case Kind::kIntent:
     case Kind::kDenial:
-    case Kind::kDeferral: return kIntentFields;
-    case Kind::kOutcome: return kOutcomeFields;
-    case Kind::kPolicy: return kPolicyFields;
-    case Kind::kSession: return kSessionFields;
-    case Kind::kAdmin: return kAdminFields;
-    case Kind::kGap: return kGapFields;
+    case Kind::kDeferral:
+      return kIntentFields;
+    case Kind::kOutcome:
+      return kOutcomeFields;
+    case Kind::kPolicy:
+      return kPolicyFields;
+    case Kind::kSession:
+      return kSessionFields;
+    case Kind::kAdmin:
+      return kAdminFields;
+    case Kind::kGap:
+      return kGapFields;
     case Kind::kRecovered: {
       const Value* form = draft.body.Find(0u);
       if (form != nullptr && *form == Value(1u)) return kRecoveredTailFields;
       return kRecoveredIntentFields;
     }
-    default: return {};
+    default:
+      return {};
   }
 }
 
@@ -113,7 +142,8 @@ bool IsReceiptField(const cbor::Map::Entry& entry) {
   const cbor::Array* pair = entry.second.array();
   if (!IsText(entry.first) || pair == nullptr || pair->size() != 2) return false;
   const std::string* evidence = (*pair)[1].text();
-  return evidence != nullptr && (*evidence == "kernel" || *evidence == "probe" || *evidence == "self");
+  return evidence != nullptr &&
+         (*evidence == "kernel" || *evidence == "probe" || *evidence == "self");
 }
 
 bool IsUsage(const Value& v) {
@@ -138,30 +168,43 @@ bool IsOpenIntent(const Value& v) {
 
 bool HasShape(const Value& v, Shape shape) {
   switch (shape) {
-    case Shape::kBytes16: return IsBytes(v, 16);
-    case Shape::kBytes32: return IsBytes(v, 32);
-    case Shape::kUint: return v.uint() != nullptr;
-    case Shape::kInt: return v.integer().has_value();
-    case Shape::kText: return IsText(v);
-    case Shape::kTexts: return AllItems(v, IsText);
-    case Shape::kDecision: return IsUintUpTo(v, static_cast<uint64_t>(DecisionCode::kAsk));
-    case Shape::kStatus: return IsUintUpTo(v, static_cast<uint64_t>(Status::kCancelled));
+    case Shape::kBytes16:
+      return IsBytes(v, 16);
+    case Shape::kBytes32:
+      return IsBytes(v, 32);
+    case Shape::kUint:
+      return v.uint() != nullptr;
+    case Shape::kInt:
+      return v.integer().has_value();
+    case Shape::kText:
+      return IsText(v);
+    case Shape::kTexts:
+      return AllItems(v, IsText);
+    case Shape::kDecision:
+      return IsUintUpTo(v, static_cast<uint64_t>(DecisionCode::kAsk));
+    case Shape::kStatus:
+      return IsUintUpTo(v, static_cast<uint64_t>(Status::kCancelled));
     case Shape::kLattice:
       return AllEntries(v, [](const cbor::Map::Entry& e) {
         return e.first.uint() != nullptr && e.second.uint() != nullptr;
       });
     case Shape::kDetails:
       return AllEntries(v, [](const cbor::Map::Entry& e) { return IsText(e.first); });
-    case Shape::kUsage: return IsUsage(v);
-    case Shape::kReceipt: return v.is_null() || AllEntries(v, IsReceiptField);
-    case Shape::kSecrets: return AllItems(v, IsSecret);
-    case Shape::kOpen: return AllItems(v, IsOpenIntent);
+    case Shape::kUsage:
+      return IsUsage(v);
+    case Shape::kReceipt:
+      return v.is_null() || AllEntries(v, IsReceiptField);
+    case Shape::kSecrets:
+      return AllItems(v, IsSecret);
+    case Shape::kOpen:
+      return AllItems(v, IsOpenIntent);
   }
   return false;
 }
 
 std::unexpected<Error> Refuse(const Draft& draft, const Value& key, std::string_view why) {
-  std::string message = std::string(Name(draft.kind)) + " record: key `" + cbor::Diagnostic(key) + "` ";
+  std::string message =
+      std::string(Name(draft.kind)) + " record: key `" + cbor::Diagnostic(key) + "` ";
   message += why;
   return Fail(ExitCode::kBadData, "audit record", message);
 }
@@ -184,10 +227,17 @@ Result<void> CheckOpening(const Draft& draft, const Field& field, const Value& c
 Result<void> CheckDecision(const Draft& draft) {
   DecisionCode expected;
   switch (draft.kind) {
-    case Kind::kIntent: expected = DecisionCode::kAllow; break;
-    case Kind::kDenial: expected = DecisionCode::kDeny; break;
-    case Kind::kDeferral: expected = DecisionCode::kAsk; break;
-    default: return {};
+    case Kind::kIntent:
+      expected = DecisionCode::kAllow;
+      break;
+    case Kind::kDenial:
+      expected = DecisionCode::kDeny;
+      break;
+    case Kind::kDeferral:
+      expected = DecisionCode::kAsk;
+      break;
+    default:
+      return {};
   }
   if (*draft.body.Find(5u) == Value(static_cast<unsigned>(expected))) return {};
   return Refuse(draft, 5u, "does not agree with the kind");
@@ -203,8 +253,10 @@ bool MayBeAppended(Kind kind) {
     case Kind::kDeferral:
     case Kind::kPolicy:
     case Kind::kSession:
-    case Kind::kAdmin: return true;
-    default: return false;
+    case Kind::kAdmin:
+      return true;
+    default:
+      return false;
   }
 }
 
@@ -230,7 +282,8 @@ Result<void> CheckDraft(const Draft& draft) {
     KRUX_TRY(CheckOpening(draft, field, *value));
   }
   for (const auto& [key, value] : draft.body) {
-    const bool known = std::ranges::any_of(fields, [&](const Field& f) { return Value(f.key) == key; });
+    const bool known =
+        std::ranges::any_of(fields, [&](const Field& f) { return Value(f.key) == key; });
     if (!known) return Refuse(draft, key, "is unknown");
   }
   const size_t opened = draft.openings.map() == nullptr ? 0 : draft.openings.map()->size();

@@ -98,8 +98,9 @@ Result<void> Segment::CheckFile() {
     return {};
   }
   foreign_ = failed_ = true;
-  return Fail(ExitCode::kAudit, "log file",
-              "`" + name + "` was removed, replaced or changed by somebody else; run `krux audit verify`");
+  return Fail(
+      ExitCode::kAudit, "log file",
+      "`" + name + "` was removed, replaced or changed by somebody else; run `krux audit verify`");
 }
 
 Result<void> Segment::Write(std::span<const cbor::Bytes> frames) {
@@ -115,7 +116,8 @@ Result<void> Segment::Write(std::span<const cbor::Bytes> frames) {
   const Result<void> result = WriteAll(*io_, fd_.get(), parts, &written);
   if (!result) {
     // With no byte written the file is what it was, and may be used again when there is space.
-    failed_ = written > 0 || (result.error().sys_errno != ENOSPC && result.error().sys_errno != EDQUOT);
+    failed_ =
+        written > 0 || (result.error().sys_errno != ENOSPC && result.error().sys_errno != EDQUOT);
     return result;
   }
   if (const int e = io_->Fdatasync(fd_.get()); e < 0) {
@@ -138,7 +140,8 @@ Result<void> Segment::Publish() {
 Result<void> Segment::Abandon() {
   const std::string name = SegmentName(first_seq_);
   struct stat st;
-  if (const int e = io_->Fstat(fd_.get(), &st); e < 0) return SysError(ExitCode::kAudit, "stat", -e);
+  if (const int e = io_->Fstat(fd_.get(), &st); e < 0)
+    return SysError(ExitCode::kAudit, "stat", -e);
   if (st.st_size == 0) {
     if (const int e = io_->Unlink(dir_, name.c_str()); e < 0) {
       return SysError(ExitCode::kAudit, "remove `" + name + "`", -e);

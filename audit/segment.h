@@ -29,7 +29,8 @@ class Segment {
   // least kLeastReserve. The name is durable only after Publish().
   static Result<Segment> Create(Io& io, int dir, uint64_t first_seq, uint64_t limit);
   // Goes on at the end of a file that recovery found whole up to `size`.
-  static Result<Segment> Continue(Io& io, int dir, uint64_t first_seq, uint64_t size, uint64_t limit);
+  static Result<Segment> Continue(Io& io, int dir, uint64_t first_seq, uint64_t size,
+                                  uint64_t limit);
 
   // Appends and makes durable. Fails without writing where the file is no longer the one that was
   // opened (inode, link count, size): somebody else works on it.

@@ -37,7 +37,8 @@ Result<SigningKey> SigningKey::FromPrivatePem(std::string_view pem) {
   EVP_PKEY* key = bio ? PEM_read_bio_PrivateKey(bio.get(), nullptr, nullptr, nullptr) : nullptr;
   if (key == nullptr || EVP_PKEY_get_id(key) != EVP_PKEY_ED25519) {
     EVP_PKEY_free(key);
-    return Fail(ExitCode::kAudit, "signing key", "the signing key is not an Ed25519 private key in PEM");
+    return Fail(ExitCode::kAudit, "signing key",
+                "the signing key is not an Ed25519 private key in PEM");
   }
   return SigningKey(key);
 }
@@ -66,9 +67,11 @@ Result<cbor::Bytes> SigningKey::Sign(std::span<const uint8_t> message) const {
   return signature;
 }
 
-bool SigningKey::Verify(std::span<const uint8_t> message, std::span<const uint8_t> signature) const {
+bool SigningKey::Verify(std::span<const uint8_t> message,
+                        std::span<const uint8_t> signature) const {
   ContextPtr context(EVP_MD_CTX_new());
-  return context && EVP_DigestVerifyInit(context.get(), nullptr, nullptr, nullptr, key_.get()) == 1 &&
+  return context &&
+         EVP_DigestVerifyInit(context.get(), nullptr, nullptr, nullptr, key_.get()) == 1 &&
          EVP_DigestVerify(context.get(), signature.data(), signature.size(), message.data(),
                           message.size()) == 1;
 }

@@ -1,5 +1,5 @@
-// SigningKey: the Ed25519 key (RFC 8032) with which krux-auditd signs checkpoints. On disk both halves
-// are PEM, so that openssl(1) reads them.
+// SigningKey: the Ed25519 key (RFC 8032) with which krux-auditd signs checkpoints. On disk both
+// halves are PEM, so that openssl(1) reads them.
 //
 //   SigningKey key = KRUX_TRY(SigningKey::Generate());
 //   cbor::Bytes signature = KRUX_TRY(key.Sign(message));   // 64 bytes

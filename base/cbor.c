@@ -4,16 +4,26 @@
 
 const char* krux_cbor_status_text(enum krux_cbor_status status) {
   switch (status) {
-    case KRUX_CBOR_OK: return "ok";
-    case KRUX_CBOR_TRUNCATED: return "the item is cut off";
-    case KRUX_CBOR_TRAILING: return "bytes follow the item";
-    case KRUX_CBOR_NOT_MINIMAL: return "a number is not in its shortest form";
-    case KRUX_CBOR_INDEFINITE: return "a length is indefinite";
-    case KRUX_CBOR_UNSUPPORTED: return "a float, tag or simple value that is not accepted";
-    case KRUX_CBOR_BAD_UTF8: return "text is not UTF-8";
-    case KRUX_CBOR_KEY_ORDER: return "map keys are not sorted";
-    case KRUX_CBOR_DUPLICATE_KEY: return "a map key is there twice";
-    case KRUX_CBOR_TOO_DEEP: return "it is nested too deeply";
+    case KRUX_CBOR_OK:
+      return "ok";
+    case KRUX_CBOR_TRUNCATED:
+      return "the item is cut off";
+    case KRUX_CBOR_TRAILING:
+      return "bytes follow the item";
+    case KRUX_CBOR_NOT_MINIMAL:
+      return "a number is not in its shortest form";
+    case KRUX_CBOR_INDEFINITE:
+      return "a length is indefinite";
+    case KRUX_CBOR_UNSUPPORTED:
+      return "a float, tag or simple value that is not accepted";
+    case KRUX_CBOR_BAD_UTF8:
+      return "text is not UTF-8";
+    case KRUX_CBOR_KEY_ORDER:
+      return "map keys are not sorted";
+    case KRUX_CBOR_DUPLICATE_KEY:
+      return "a map key is there twice";
+    case KRUX_CBOR_TOO_DEEP:
+      return "it is nested too deeply";
   }
   return "unknown";
 }
@@ -150,10 +160,10 @@ enum krux_cbor_status krux_cbor_next(struct krux_cbor_reader* r, struct krux_cbo
 
 // One open array or map.
 struct level {
-  uint64_t left;      // items that have not begun; a map counts keys and values
+  uint64_t left;  // items that have not begun; a map counts keys and values
   bool map;
   bool have_previous;
-  size_t key_at;      // where the current key begins
+  size_t key_at;                      // where the current key begins
   size_t previous_at, previous_size;  // the key before it
 };
 

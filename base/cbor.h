@@ -27,15 +27,15 @@ extern "C" {
 
 enum krux_cbor_status {
   KRUX_CBOR_OK = 0,
-  KRUX_CBOR_TRUNCATED,     // the bytes end before the item does
-  KRUX_CBOR_TRAILING,      // bytes follow the item
-  KRUX_CBOR_NOT_MINIMAL,   // a head is longer than its number needs
-  KRUX_CBOR_INDEFINITE,    // an indefinite length or a break
-  KRUX_CBOR_UNSUPPORTED,   // a float, tag, undefined, other simple value, reserved head
-  KRUX_CBOR_BAD_UTF8,      // text that is not UTF-8 (surrogates and overlong forms are not)
-  KRUX_CBOR_KEY_ORDER,     // map keys are not sorted
-  KRUX_CBOR_DUPLICATE_KEY, // two equal map keys
-  KRUX_CBOR_TOO_DEEP,      // more levels than allowed
+  KRUX_CBOR_TRUNCATED,      // the bytes end before the item does
+  KRUX_CBOR_TRAILING,       // bytes follow the item
+  KRUX_CBOR_NOT_MINIMAL,    // a head is longer than its number needs
+  KRUX_CBOR_INDEFINITE,     // an indefinite length or a break
+  KRUX_CBOR_UNSUPPORTED,    // a float, tag, undefined, other simple value, reserved head
+  KRUX_CBOR_BAD_UTF8,       // text that is not UTF-8 (surrogates and overlong forms are not)
+  KRUX_CBOR_KEY_ORDER,      // map keys are not sorted
+  KRUX_CBOR_DUPLICATE_KEY,  // two equal map keys
+  KRUX_CBOR_TOO_DEEP,       // more levels than allowed
 };
 
 // One lower-case phrase, for example "map keys are not sorted".
@@ -68,7 +68,7 @@ void krux_cbor_put_negative(struct krux_cbor_writer* w, uint64_t n);  // the num
 void krux_cbor_put_bytes(struct krux_cbor_writer* w, const uint8_t* bytes, size_t size);
 void krux_cbor_put_text(struct krux_cbor_writer* w, const char* text, size_t size);
 void krux_cbor_put_array(struct krux_cbor_writer* w, uint64_t items);  // then `items` items
-void krux_cbor_put_map(struct krux_cbor_writer* w, uint64_t pairs);    // then `pairs` keys and values
+void krux_cbor_put_map(struct krux_cbor_writer* w, uint64_t pairs);  // then `pairs` keys and values
 void krux_cbor_put_bool(struct krux_cbor_writer* w, bool value);
 void krux_cbor_put_null(struct krux_cbor_writer* w);
 
@@ -82,8 +82,8 @@ struct krux_cbor_reader {
 
 struct krux_cbor_item {
   enum krux_cbor_type type;
-  uint64_t number;     // the value; n of a negative; bytes of a string; items; pairs
-  const uint8_t* data; // content of a string, inside the input; null otherwise
+  uint64_t number;      // the value; n of a negative; bytes of a string; items; pairs
+  const uint8_t* data;  // content of a string, inside the input; null otherwise
 };
 
 struct krux_cbor_reader krux_cbor_reader_at(const uint8_t* in, size_t size);
@@ -91,8 +91,8 @@ struct krux_cbor_reader krux_cbor_reader_at(const uint8_t* in, size_t size);
 // validator's: read only what it accepted. On an error the reader does not move.
 enum krux_cbor_status krux_cbor_next(struct krux_cbor_reader* r, struct krux_cbor_item* item);
 
-// Judges exactly one item that fills all `size` bytes, with at most `max_depth` levels of arrays and
-// maps (at most KRUX_CBOR_DEPTH_LIMIT).
+// Judges exactly one item that fills all `size` bytes, with at most `max_depth` levels of arrays
+// and maps (at most KRUX_CBOR_DEPTH_LIMIT).
 enum krux_cbor_status krux_cbor_validate(const uint8_t* in, size_t size, unsigned max_depth);
 // The same for the item at the start of `in`; `*used` is its size in bytes.
 enum krux_cbor_status krux_cbor_validate_first(const uint8_t* in, size_t size, unsigned max_depth,

@@ -119,9 +119,12 @@ bool IsDeceptive(uint32_t c) {
 uint32_t CodePoint(std::string_view sequence) {
   const uint8_t* s = Raw(sequence);
   switch (sequence.size()) {
-    case 1: return s[0];
-    case 2: return (s[0] & 0x1fu) << 6 | (s[1] & 0x3fu);
-    case 3: return (s[0] & 0x0fu) << 12 | (s[1] & 0x3fu) << 6 | (s[2] & 0x3fu);
+    case 1:
+      return s[0];
+    case 2:
+      return (s[0] & 0x1fu) << 6 | (s[1] & 0x3fu);
+    case 3:
+      return (s[0] & 0x0fu) << 12 | (s[1] & 0x3fu) << 6 | (s[2] & 0x3fu);
     default:
       return (s[0] & 0x07u) << 18 | (s[1] & 0x3fu) << 12 | (s[2] & 0x3fu) << 6 | (s[3] & 0x3fu);
   }
@@ -255,9 +258,7 @@ Value::Value(int64_t i) : v_(static_cast<uint64_t>(i)) {
   if (i < 0) v_ = Negative{static_cast<uint64_t>(~i)};
 }
 
-Value::Value(std::string s) : v_(nullptr) {
-  v_ = IsUtf8(s) ? std::move(s) : ReplaceInvalid(s);
-}
+Value::Value(std::string s) : v_(nullptr) { v_ = IsUtf8(s) ? std::move(s) : ReplaceInvalid(s); }
 
 std::optional<int64_t> Value::integer() const {
   if (const uint64_t* n = uint(); n != nullptr && *n <= INT64_MAX) return static_cast<int64_t>(*n);
@@ -288,8 +289,10 @@ std::strong_ordering Value::Order(const Value& other) const {
     const Map& b = *other.map();
     if (a->size() != b.size()) return a->size() <=> b.size();
     for (size_t i = 0; i < b.size(); ++i) {
-      if (const auto order = a->begin()[i].first.Order(b.begin()[i].first); order != 0) return order;
-      if (const auto order = a->begin()[i].second.Order(b.begin()[i].second); order != 0) return order;
+      if (const auto order = a->begin()[i].first.Order(b.begin()[i].first); order != 0)
+        return order;
+      if (const auto order = a->begin()[i].second.Order(b.begin()[i].second); order != 0)
+        return order;
     }
   }
   return std::strong_ordering::equal;

@@ -9,8 +9,9 @@
 // null. Everything else is an error: floats, tags, indefinite lengths, non-minimal heads, unsorted
 // or duplicate keys, invalid UTF-8, trailing bytes, more than kMaxDepth levels.
 //
-// Text of a Value is always UTF-8: each byte that is not part of a valid sequence becomes U+FFFD when
-// the Value is made. Send what must arrive byte for byte (a file name) as a byte string instead.
+// Text of a Value is always UTF-8: each byte that is not part of a valid sequence becomes U+FFFD
+// when the Value is made. Send what must arrive byte for byte (a file name) as a byte string
+// instead.
 #pragma once
 
 #include <compare>
@@ -32,7 +33,7 @@ class Value;
 using Bytes = std::vector<uint8_t>;
 using Array = std::vector<Value>;
 
-inline constexpr int kMaxDepth = 16;               // nesting levels of arrays and maps
+inline constexpr int kMaxDepth = 16;                // nesting levels of arrays and maps
 inline constexpr size_t kMaxItemBytes = 64 * 1024;  // default limit of Decode, in bytes
 
 // A map keeps its entries in the order of the encoded keys (bytewise), whatever order they came in.
@@ -121,8 +122,8 @@ Result<Value> Decode(std::span<const uint8_t> bytes, size_t max_bytes = kMaxItem
 // RFC 8949 §8 diagnostic notation, for people: text with controls escaped, byte strings in hex.
 std::string Diagnostic(const Value& value);
 
-// Reads a map of a fixed schema: every key is asked for once, Finish() fails on the first key nobody
-// asked for. The first error sticks and later reads answer defaults.
+// Reads a map of a fixed schema: every key is asked for once, Finish() fails on the first key
+// nobody asked for. The first error sticks and later reads answer defaults.
 //
 //   MapReader r(value, "call");
 //   std::string cap = r.Text("cap");

@@ -20,7 +20,8 @@ Result<sockaddr_un> Address(const std::string& path) {
   address.sun_family = AF_UNIX;
   if (path.size() >= sizeof(address.sun_path)) {
     return Fail(ExitCode::kConfig, "socket",
-                "socket path `" + path + "` is longer than 107 bytes; set KRUX_RUNTIME_DIR to a shorter one");
+                "socket path `" + path +
+                    "` is longer than 107 bytes; set KRUX_RUNTIME_DIR to a shorter one");
   }
   std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
   return address;
@@ -111,10 +112,12 @@ Result<Packet> Channel::Receive(size_t max_fds) const {
     return Fail(ExitCode::kBadData, "receive", "packet is larger than 64 KiB");
   }
   if ((message.msg_flags & MSG_CTRUNC) != 0 || packet.fds.size() > max_fds) {
-    return Fail(ExitCode::kBadData, "receive", "packet carries more descriptors than its type allows");
+    return Fail(ExitCode::kBadData, "receive",
+                "packet carries more descriptors than its type allows");
   }
   packet.bytes.resize(static_cast<size_t>(got));
-  // A SEQPACKET peer can send an empty packet; no message of krux is empty, so it counts as the end.
+  // A SEQPACKET peer can send an empty packet; no message of krux is empty, so it counts as the
+  // end.
   packet.eof = got == 0;
   return packet;
 }
@@ -163,8 +166,10 @@ Result<UniqueFd> ListenSeqpacket(const std::string& path, mode_t mode, int backl
   if (bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0) {
     return SysError(ExitCode::kConfig, "bind `" + path + "`", errno);
   }
-  if (chmod(path.c_str(), mode) != 0) return SysError(ExitCode::kConfig, "chmod `" + path + "`", errno);
-  if (listen(fd.get(), backlog) != 0) return SysError(ExitCode::kConfig, "listen `" + path + "`", errno);
+  if (chmod(path.c_str(), mode) != 0)
+    return SysError(ExitCode::kConfig, "chmod `" + path + "`", errno);
+  if (listen(fd.get(), backlog) != 0)
+    return SysError(ExitCode::kConfig, "listen `" + path + "`", errno);
   return fd;
 }
 

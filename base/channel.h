@@ -64,7 +64,8 @@ class Channel {
   UniqueFd fd_;
 };
 
-// A listening SOCK_SEQPACKET socket at `path` with file mode `mode`; an old socket there is removed.
+// A listening SOCK_SEQPACKET socket at `path` with file mode `mode`; an old socket there is
+// removed.
 Result<UniqueFd> ListenSeqpacket(const std::string& path, mode_t mode, int backlog);
 
 }  // namespace krux

@@ -15,7 +15,8 @@ std::string At(std::string_view file, const toml::source_region& where) {
          std::to_string(where.begin.column) + ": ";
 }
 
-std::unexpected<Error> Wrong(std::string_view file, const toml::node& node, const std::string& why) {
+std::unexpected<Error> Wrong(std::string_view file, const toml::node& node,
+                             const std::string& why) {
   return Fail(ExitCode::kConfig, "config", At(file, node.source()) + why);
 }
 
@@ -23,7 +24,8 @@ Result<void> ReadSandbox(const toml::table& table, std::string_view file, Config
   for (const auto& [key, node] : table) {
     if (key == "allow_degraded") {
       const toml::array* list = node.as_array();
-      if (list == nullptr) return Wrong(file, node, "`sandbox.allow_degraded` must be a list of layer names");
+      if (list == nullptr)
+        return Wrong(file, node, "`sandbox.allow_degraded` must be a list of layer names");
       for (const toml::node& item : *list) {
         const auto name = item.value_exact<std::string>();
         if (!name) return Wrong(file, item, "`sandbox.allow_degraded` must hold layer names");
@@ -36,8 +38,9 @@ Result<void> ReadSandbox(const toml::table& table, std::string_view file, Config
       }
       config.host_uid = static_cast<unsigned>(*uid);
     } else {
-      return Wrong(file, node, "unknown key `sandbox." + std::string(key.str()) +
-                                   "`; known keys are `allow_degraded` and `host_uid`");
+      return Wrong(file, node,
+                   "unknown key `sandbox." + std::string(key.str()) +
+                       "`; known keys are `allow_degraded` and `host_uid`");
     }
   }
   return {};
@@ -59,8 +62,9 @@ Result<Config> ParseConfig(std::string_view text, std::string_view file) {
     } else if (key == "sandbox" && node.is_table()) {
       KRUX_TRY(ReadSandbox(*node.as_table(), file, config));
     } else {
-      return Wrong(file, node, "unknown key `" + std::string(key.str()) +
-                                   "`; known keys are `ceiling` and the table `sandbox`");
+      return Wrong(file, node,
+                   "unknown key `" + std::string(key.str()) +
+                       "`; known keys are `ceiling` and the table `sandbox`");
     }
   }
   return config;

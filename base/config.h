@@ -1,4 +1,5 @@
-// Config: krux.toml, the operator's file. Unknown keys and wrong types are errors with line and column.
+// Config: krux.toml, the operator's file. Unknown keys and wrong types are errors with line and
+// column.
 //
 //   Config config = KRUX_TRY(LoadConfig("/etc/krux/krux.toml"));
 //
@@ -14,9 +15,9 @@
 namespace krux {
 
 struct Config {
-  std::vector<std::string> allow_degraded;     // sandbox.allow_degraded = ["cgroup"]
-  std::optional<unsigned> host_uid;            // sandbox.host_uid: outer id of workers
-  std::optional<std::string> ceiling;          // ceiling = "local_dev": widest profile a client may name
+  std::vector<std::string> allow_degraded;  // sandbox.allow_degraded = ["cgroup"]
+  std::optional<unsigned> host_uid;         // sandbox.host_uid: outer id of workers
+  std::optional<std::string> ceiling;  // ceiling = "local_dev": widest profile a client may name
 };
 
 Result<Config> ParseConfig(std::string_view text, std::string_view file);

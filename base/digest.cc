@@ -17,13 +17,15 @@ Sha256Stream::Sha256Stream() : context_(EVP_MD_CTX_new()) {
 Sha256Stream::~Sha256Stream() { EVP_MD_CTX_free(static_cast<EVP_MD_CTX*>(context_)); }
 
 void Sha256Stream::Update(std::span<const uint8_t> bytes) {
-  if (EVP_DigestUpdate(static_cast<EVP_MD_CTX*>(context_), bytes.data(), bytes.size()) != 1) std::abort();
+  if (EVP_DigestUpdate(static_cast<EVP_MD_CTX*>(context_), bytes.data(), bytes.size()) != 1)
+    std::abort();
 }
 
 std::vector<uint8_t> Sha256Stream::Finish() {
   std::vector<uint8_t> digest(32);
   unsigned size = 0;
-  if (EVP_DigestFinal_ex(static_cast<EVP_MD_CTX*>(context_), digest.data(), &size) != 1 || size != 32) {
+  if (EVP_DigestFinal_ex(static_cast<EVP_MD_CTX*>(context_), digest.data(), &size) != 1 ||
+      size != 32) {
     std::abort();
   }
   return digest;

@@ -47,11 +47,11 @@ T Take(Result<T>&& result) {
 }  // namespace detail
 
 // Evaluates to the value of a Result, or returns its error from the enclosing function.
-#define KRUX_TRY(expression)                                                       \
-  __extension__({                                                                  \
-    auto krux_try_result = (expression);                                           \
+#define KRUX_TRY(expression)                                                          \
+  __extension__({                                                                     \
+    auto krux_try_result = (expression);                                              \
     if (!krux_try_result) return std::unexpected(std::move(krux_try_result.error())); \
-    ::krux::detail::Take(std::move(krux_try_result));                              \
+    ::krux::detail::Take(std::move(krux_try_result));                                 \
   })
 
 }  // namespace krux

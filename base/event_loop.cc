@@ -39,9 +39,13 @@ int Dispatch(void* userdata, uint32_t events) {
   return 0;
 }
 
-int OnIo(sd_event_source*, int, uint32_t events, void* userdata) { return Dispatch(userdata, events); }
+int OnIo(sd_event_source*, int, uint32_t events, void* userdata) {
+  return Dispatch(userdata, events);
+}
 int OnTimer(sd_event_source*, uint64_t, void* userdata) { return Dispatch(userdata, 0); }
-int OnSignal(sd_event_source*, const signalfd_siginfo*, void* userdata) { return Dispatch(userdata, 0); }
+int OnSignal(sd_event_source*, const signalfd_siginfo*, void* userdata) {
+  return Dispatch(userdata, 0);
+}
 int OnDefer(sd_event_source*, void* userdata) { return Dispatch(userdata, 0); }
 
 Result<std::shared_ptr<EventSource::Impl>> Finish(int status, const char* what,
@@ -65,7 +69,8 @@ Result<EventLoop> EventLoop::Create() {
   return EventLoop(std::move(impl));
 }
 
-Result<EventSource> EventLoop::AddIo(int fd, uint32_t events, std::function<void(uint32_t)> callback) {
+Result<EventSource> EventLoop::AddIo(int fd, uint32_t events,
+                                     std::function<void(uint32_t)> callback) {
   auto impl = std::make_shared<EventSource::Impl>();
   impl->callback = std::move(callback);
   const int status = sd_event_add_io(impl_->event, &impl->source, fd, events, OnIo, impl.get());
@@ -75,8 +80,8 @@ Result<EventSource> EventLoop::AddIo(int fd, uint32_t events, std::function<void
 Result<EventSource> EventLoop::AddTimer(uint64_t delay_us, std::function<void()> callback) {
   auto impl = std::make_shared<EventSource::Impl>();
   impl->callback = [callback = std::move(callback)](uint32_t) { callback(); };
-  const int status = sd_event_add_time_relative(impl_->event, &impl->source, CLOCK_MONOTONIC, delay_us,
-                                                1000, OnTimer, impl.get());
+  const int status = sd_event_add_time_relative(impl_->event, &impl->source, CLOCK_MONOTONIC,
+                                                delay_us, 1000, OnTimer, impl.get());
   return EventSource(KRUX_TRY(Finish(status, "sd_event_add_time", impl)));
 }
 

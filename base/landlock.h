@@ -1,6 +1,6 @@
-// Landlock: what a process may still open, connect to and signal, said by the process itself. A worker
-// narrows itself to its call with it, a daemon to the folders it needs.
-// Kernel: Documentation/userspace-api/landlock.rst, landlock(7).
+// Landlock: what a process may still open, connect to and signal, said by the process itself. A
+// worker narrows itself to its call with it, a daemon to the folders it needs. Kernel:
+// Documentation/userspace-api/landlock.rst, landlock(7).
 //
 //   int abi = LandlockAbi();  // at start; < kLandlockFloor: the layer is missing
 //   const LandlockPath rules[] = {{"/home/u/work", true, false, false}};

@@ -16,7 +16,8 @@ void Log(LogLevel level, std::string_view program, std::string_view message) {
   line += ": ";
   line += EscapeLine(message);
   line += '\n';
-  // One write(2) a line, so that lines of several daemons do not mix; a full disk is not our trouble.
+  // One write(2) a line, so that lines of several daemons do not mix; a full disk is not our
+  // trouble.
   [[maybe_unused]] const ssize_t written = write(STDERR_FILENO, line.data(), line.size());
 }
 

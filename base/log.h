@@ -11,8 +11,8 @@ namespace krux {
 
 enum class LogLevel : unsigned char { kInfo, kWarning, kError };
 
-// "<3>krux-auditd: message": the prefix is the sd-daemon(3) priority when stderr is the journal or a
-// file, and is left out on a terminal.
+// "<3>krux-auditd: message": the prefix is the sd-daemon(3) priority when stderr is the journal or
+// a file, and is left out on a terminal.
 void Log(LogLevel level, std::string_view program, std::string_view message);
 
 }  // namespace krux

@@ -22,8 +22,9 @@ int OpenAt2(int dirfd, const char* path, uint64_t flags, uint64_t resolve, uint6
   how.flags = flags | O_CLOEXEC;
   how.mode = mode;
   how.resolve = resolve;
-  // openat2(2): EAGAIN means that a rename raced with the resolution and it was not decided. A lease
-  // on the file says EAGAIN as well (fcntl(2)), for as long as its holder likes: hence the bound.
+  // openat2(2): EAGAIN means that a rename raced with the resolution and it was not decided. A
+  // lease on the file says EAGAIN as well (fcntl(2)), for as long as its holder likes: hence the
+  // bound.
   for (int attempt = 0;; ++attempt) {
     const long fd = syscall(SYS_openat2, dirfd, path, &how, sizeof(how));
     if (fd >= 0) return static_cast<int>(fd);

@@ -70,7 +70,8 @@ Result<pid_t> Pidfd::PidFromFdinfo() const {
   UniqueFd info(open(path, O_RDONLY | O_CLOEXEC));
   if (!info.valid()) return SysError(ExitCode::kInternal, "open fdinfo", errno);
   char text[512] = {};
-  if (read(info.get(), text, sizeof(text) - 1) < 0) return SysError(ExitCode::kInternal, "read fdinfo", errno);
+  if (read(info.get(), text, sizeof(text) - 1) < 0)
+    return SysError(ExitCode::kInternal, "read fdinfo", errno);
   const char* line = std::strstr(text, "\nPid:");
   if (line == nullptr) return Fail(ExitCode::kInternal, "fdinfo", "descriptor is not a pidfd");
   const long pid = std::strtol(line + 5, nullptr, 10);

@@ -30,8 +30,8 @@ class Pidfd {
 
   Result<void> Kill(int signal) const;  // a process that is already gone is not an error
   Result<ExitReport> Wait() const;      // blocks; the process must be our child
-  // In the reader's pid namespace; 0 if the process is not visible there. PIDFD_GET_INFO, and before
-  // Linux 6.13 /proc/self/fdinfo (pidfd_open(2)).
+  // In the reader's pid namespace; 0 if the process is not visible there. PIDFD_GET_INFO, and
+  // before Linux 6.13 /proc/self/fdinfo (pidfd_open(2)).
   Result<pid_t> Pid() const;
 
   int fd() const { return fd_.get(); }

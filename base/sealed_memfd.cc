@@ -38,7 +38,7 @@ Result<SealedMemfd> SealedMemfd::Accept(UniqueFd fd, uint64_t max_bytes) {
   if (seals < 0 || (seals & kWanted) != kWanted) {
     return Fail(ExitCode::kBadData, "memfd", "bulk data is not sealed");
   }
-  struct stat st {};
+  struct stat st{};
   if (fstat(fd.get(), &st) != 0) return SysError(ExitCode::kInternal, "fstat memfd", errno);
   if (st.st_size < 0 || static_cast<uint64_t>(st.st_size) > max_bytes) {
     return Fail(ExitCode::kBadData, "memfd", "bulk data is larger than allowed");

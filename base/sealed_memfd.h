@@ -1,6 +1,6 @@
 // SealedMemfd: bulk bytes between processes. The maker fixes the size first, the reader insists on
-// the seals and reads with pread(2), so that nothing can shrink or change under it. memfd_create(2),
-// fcntl(2) "File Sealing".
+// the seals and reads with pread(2), so that nothing can shrink or change under it.
+// memfd_create(2), fcntl(2) "File Sealing".
 //
 //   UniqueFd fd = KRUX_TRY(SealedMemfd::Create("krux-result", 1 << 20));
 //   …fill…
@@ -23,8 +23,8 @@ class SealedMemfd {
   static Result<UniqueFd> Create(const char* name, uint64_t bytes);
   // Adds F_SEAL_WRITE and F_SEAL_SEAL; EBUSY while somebody still maps it for writing.
   static Result<void> Seal(int fd);
-  // Takes a descriptor from another process: kBadData unless it carries SHRINK, GROW and WRITE and is
-  // at most `max_bytes` long.
+  // Takes a descriptor from another process: kBadData unless it carries SHRINK, GROW and WRITE and
+  // is at most `max_bytes` long.
   static Result<SealedMemfd> Accept(UniqueFd fd, uint64_t max_bytes);
 
   uint64_t size() const { return size_; }

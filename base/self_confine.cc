@@ -10,11 +10,14 @@
 namespace krux {
 
 Result<void> ConfineSelf(const SelfConfinement& confinement) {
-  if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return SysError(ExitCode::kSandbox, "no_new_privs", errno);
-  if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0) return SysError(ExitCode::kSandbox, "dumpable", errno);
+  if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
+    return SysError(ExitCode::kSandbox, "no_new_privs", errno);
+  if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0)
+    return SysError(ExitCode::kSandbox, "dumpable", errno);
   const int abi = LandlockAbi();
   if (abi < kLandlockFloor) {
-    std::fputs("krux: this kernel has no Landlock of ABI 2; the daemons go without their own\n", stderr);
+    std::fputs("krux: this kernel has no Landlock of ABI 2; the daemons go without their own\n",
+               stderr);
     return {};
   }
   if (confinement.mounts) {
@@ -23,8 +26,10 @@ Result<void> ConfineSelf(const SelfConfinement& confinement) {
     return {};
   }
   std::vector<LandlockPath> rules;
-  for (const std::string& path : confinement.read_only) rules.push_back({path.c_str(), true, false, false});
-  for (const std::string& path : confinement.read_write) rules.push_back({path.c_str(), true, true, false});
+  for (const std::string& path : confinement.read_only)
+    rules.push_back({path.c_str(), true, false, false});
+  for (const std::string& path : confinement.read_write)
+    rules.push_back({path.c_str(), true, true, false});
   const int error = RestrictPaths(abi, rules.data(), rules.size());
   if (error < 0) return SysError(ExitCode::kSandbox, "landlock", -error);
   return {};

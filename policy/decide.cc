@@ -16,7 +16,9 @@ static_assert(std::size(kDimensionNames) == kDimensions);
 std::string Quote(std::string_view text) {
   constexpr size_t kMost = 400, kHead = 300, kTail = 80;
   if (text.size() <= kMost) return "`" + std::string(text) + "`";
-  const auto continues = [&](size_t at) { return (static_cast<unsigned char>(text[at]) & 0xC0) == 0x80; };
+  const auto continues = [&](size_t at) {
+    return (static_cast<unsigned char>(text[at]) & 0xC0) == 0x80;
+  };
   size_t head = kHead, tail = text.size() - kTail;
   while (head > 0 && continues(head)) --head;
   while (tail < text.size() && continues(tail)) ++tail;
@@ -50,7 +52,8 @@ Reason JudgeLevel(const Authority& authority, const Call& call) {
   if (rule.empty()) rule = "levels." + name + " not set = never";
   if (verdict == Verdict::kDeny) {
     return {Component::kLevel, verdict, rule,
-            Quote(call.capability) + " needs `" + name + "`, which the policy never grants; use a profile that does"};
+            Quote(call.capability) + " needs `" + name +
+                "`, which the policy never grants; use a profile that does"};
   }
   return {Component::kLevel, verdict, rule,
           "`" + name + "` is `" + Name(authority.levels[index]) + "` and this call's risk is " +
@@ -60,8 +63,9 @@ Reason JudgeLevel(const Authority& authority, const Call& call) {
 void JudgeScopes(const Call& call, std::vector<Reason>& reasons) {
   // A call that no scope governs was not bound to anything; only krux's own calls may be so.
   if (call.scopes.empty() && call.dimension != Dimension::kNone) {
-    reasons.push_back({Component::kScope, Verdict::kDeny, "krux scopes",
-                       Quote(call.capability) + " was matched against no scope; this is a defect of krux"});
+    reasons.push_back(
+        {Component::kScope, Verdict::kDeny, "krux scopes",
+         Quote(call.capability) + " was matched against no scope; this is a defect of krux"});
   }
   for (const ScopeBit& bit : call.scopes) {
     if (bit.inside) continue;
@@ -77,17 +81,23 @@ Reason JudgeConfinement(const Call& call, const Footprint& footprint) {
     return Reason{Component::kConfinement, Verdict::kDeny, std::move(rule), std::move(message)};
   };
   if (!footprint.within_grants) {
-    return deny("sandbox.grants", "the sandbox of this call would reach beyond the policy's paths; grant whole trees (`…/**`) to programs");
+    return deny("sandbox.grants",
+                "the sandbox of this call would reach beyond the policy's paths; grant whole trees "
+                "(`…/**`) to programs");
   }
   Exposure legs = 0;
   if (footprint.reads_private) legs |= kPrivateData;
   if (footprint.reads_untrusted || footprint.network) legs |= kUntrustedContent;
   if (footprint.network) legs |= kExfilVector;
   if ((legs & ~call.contribution) != 0) {
-    return deny("sandbox.contribution", "the sandbox of this call would let in more than the call declares; this is a defect of krux");
+    return deny("sandbox.contribution",
+                "the sandbox of this call would let in more than the call declares; this is a "
+                "defect of krux");
   }
   if (footprint.runs_program && call.dimension != Dimension::kRunExec) {
-    return deny("sandbox.program", Quote(call.capability) + " would run a program without being one that does; this is a defect of krux");
+    return deny("sandbox.program",
+                Quote(call.capability) +
+                    " would run a program without being one that does; this is a defect of krux");
   }
   return {Component::kConfinement, Verdict::kAllow, "", ""};
 }
@@ -98,12 +108,14 @@ Reason JudgeLimits(const Authority& authority, const Footprint& footprint) {
   }
   const std::string& rule = authority.isolation_rule;
   return {Component::kLimit, Verdict::kDeny, rule.empty() ? "isolation.require" : rule,
-          "the policy requires a layer that this gateway was allowed to run without; start the gateway without `--allow-degraded` for it"};
+          "the policy requires a layer that this gateway was allowed to run without; start the "
+          "gateway without `--allow-degraded` for it"};
 }
 
 }  // namespace
 
-Decision Decide(const State& state, const Call& call, const Footprint& footprint, uint64_t /*now_ms*/) {
+Decision Decide(const State& state, const Call& call, const Footprint& footprint,
+                uint64_t /*now_ms*/) {
   std::vector<Reason> reasons;
   reasons.push_back(JudgeLevel(state.authority, call));
   JudgeScopes(call, reasons);
@@ -113,7 +125,8 @@ Decision Decide(const State& state, const Call& call, const Footprint& footprint
   std::ranges::stable_sort(reasons, {}, &Reason::verdict);
 
   Decision decision{Verdict::kAllow, std::move(reasons), state};
-  for (const Reason& reason : decision.reasons) decision.verdict = std::min(decision.verdict, reason.verdict);
+  for (const Reason& reason : decision.reasons)
+    decision.verdict = std::min(decision.verdict, reason.verdict);
   if (decision.verdict == Verdict::kAllow) {
     decision.next.exposure |= call.contribution;
     if (decision.next.calls < UINT64_MAX) ++decision.next.calls;

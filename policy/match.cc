@@ -17,7 +17,8 @@ constexpr std::string_view kWork = "${WORK}";
 size_t CharacterSize(std::string_view text) {
   if (static_cast<unsigned char>(text[0]) < 0xC0) return 1;
   size_t size = 1;
-  while (size < 4 && size < text.size() && (static_cast<unsigned char>(text[size]) & 0xC0) == 0x80) {
+  while (size < 4 && size < text.size() &&
+         (static_cast<unsigned char>(text[size]) & 0xC0) == 0x80) {
     ++size;
   }
   return size;
@@ -93,8 +94,8 @@ bool Covers(const Pattern& pattern, std::span<const std::string_view> subject) {
   return !pattern.in_work && MatchParts(pattern.parts, subject);
 }
 
-// From the last clause to the first: a meet puts the policy behind its ceiling, and the rule that people
-// are told should be the one of the policy they named.
+// From the last clause to the first: a meet puts the policy behind its ceiling, and the rule that
+// people are told should be the one of the policy they named.
 Membership Check(const Scope& scope, std::span<const std::string_view> subject) {
   Membership result{!scope.clauses.empty(), ""};
   for (const Clause& clause : std::views::reverse(scope.clauses)) {
@@ -126,7 +127,8 @@ Scope Meet(const Scope& a, const Scope& b) {
 }
 
 Result<Pattern> CompilePath(std::string_view text, std::string_view rule) {
-  if (const std::string_view wrong = WrongInText(text); !wrong.empty()) return BadPattern(text, wrong);
+  if (const std::string_view wrong = WrongInText(text); !wrong.empty())
+    return BadPattern(text, wrong);
   Pattern pattern{{}, false, std::string(text), std::string(rule)};
   std::string_view rest = text;
   if (rest.starts_with(kWork)) {
@@ -142,7 +144,8 @@ Result<Pattern> CompilePath(std::string_view text, std::string_view rule) {
       return BadPattern(text, "is not absolute; start it with `/`, `${WORK}/` or `**/`");
     }
     rest.remove_prefix(1);
-    if (rest.empty() && pattern.in_work) return BadPattern(text, "ends in `/`; write `/**` for all beneath");
+    if (rest.empty() && pattern.in_work)
+      return BadPattern(text, "ends in `/`; write `/**` for all beneath");
   } else if (pattern.in_work) {
     return BadPattern(text, "needs a `/` after `${WORK}`");
   }
@@ -152,7 +155,8 @@ Result<Pattern> CompilePath(std::string_view text, std::string_view rule) {
     if (part.empty() || part == "." || part == "..") {
       return BadPattern(text, "has an empty, `.` or `..` component; write the path without it");
     }
-    if (const std::string_view wrong = WrongInPart(part); !wrong.empty()) return BadPattern(text, wrong);
+    if (const std::string_view wrong = WrongInPart(part); !wrong.empty())
+      return BadPattern(text, wrong);
     AddPart(pattern, part);
     if (end + 1 == rest.size()) return BadPattern(text, "ends in `/`; write `/**` for all beneath");
     rest.remove_prefix(std::min(end + 1, rest.size()));
@@ -266,7 +270,8 @@ bool MatchParts(std::span<const std::string> parts, std::span<const std::string_
 }
 
 std::optional<std::string> TreeOf(const Pattern& pattern) {
-  if (pattern.in_work || pattern.parts.empty() || pattern.parts.back() != kManyParts) return std::nullopt;
+  if (pattern.in_work || pattern.parts.empty() || pattern.parts.back() != kManyParts)
+    return std::nullopt;
   std::string tree;
   for (const std::string& part : std::span(pattern.parts).first(pattern.parts.size() - 1)) {
     const std::optional<std::string> name = OnlyText(part);
@@ -286,8 +291,10 @@ std::vector<std::string> Trees(const Scope& scope) {
       const std::optional<std::string> tree = TreeOf(pattern);
       if (!tree) continue;
       for (const std::string& other : trees) {
-        if (Within(other, *tree)) both.push_back(*tree);
-        else if (Within(*tree, other)) both.push_back(other);
+        if (Within(other, *tree))
+          both.push_back(*tree);
+        else if (Within(*tree, other))
+          both.push_back(other);
       }
     }
     trees = std::move(both);

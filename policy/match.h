@@ -7,9 +7,9 @@
 //   Membership in = CheckPath(scope, "/home/ann/project/README.md");   // in.inside, in.rule
 //
 // A pattern is a sequence of parts: the components of a path, the words of a command, or one
-// capability name. `**` as a whole part stands for any number of parts, also none: "/a/**" covers /a
-// and all beneath. Within a part, `*` is any run of characters, `?` one character, and `\` takes the
-// next character as it is. `[` and `{` are refused: they look like syntax of other tools, and a
+// capability name. `**` as a whole part stands for any number of parts, also none: "/a/**" covers
+// /a and all beneath. Within a part, `*` is any run of characters, `?` one character, and `\` takes
+// the next character as it is. `[` and `{` are refused: they look like syntax of other tools, and a
 // pattern that means less than it seems to is no policy.
 //
 // Matching costs at most |pattern| × |subject| steps; nothing backtracks past the last `*` or `**`.
@@ -37,9 +37,9 @@ struct Pattern {
 
 // One file's say on one scope.
 struct Clause {
-  bool any = false;             // written out as "any" in the file
-  std::vector<Pattern> allow;   // empty and not any: nothing
-  std::string rule;             // the line of the key, or why it is missing
+  bool any = false;            // written out as "any" in the file
+  std::vector<Pattern> allow;  // empty and not any: nothing
+  std::string rule;            // the line of the key, or why it is missing
 };
 
 // INVARIANT: a subject is inside a scope if every clause covers it, and a scope without a clause

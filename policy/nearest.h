@@ -10,8 +10,8 @@
 
 namespace krux::policy {
 
-// The candidate with the fewest edits, if they are at most a third of the word; else empty. Case and
-// blanks around the word count for nothing. Words over 64 bytes have no neighbours.
+// The candidate with the fewest edits, if they are at most a third of the word; else empty. Case
+// and blanks around the word count for nothing. Words over 64 bytes have no neighbours.
 std::string_view Nearest(std::string_view word, std::span<const std::string_view> candidates);
 
 // "; did you mean `…`?", or `otherwise`.

@@ -20,7 +20,8 @@ bool Within(std::string_view tree, std::string_view path) {
 }
 
 // The trees that lie in one of `a` and in one of `b`.
-std::vector<std::string> MeetTrees(const std::vector<std::string>& a, const std::vector<std::string>& b) {
+std::vector<std::string> MeetTrees(const std::vector<std::string>& a,
+                                   const std::vector<std::string>& b) {
   std::vector<std::string> both;
   const auto add = [&both](const std::string& tree) {
     if (std::ranges::find(both, tree) == both.end()) both.push_back(tree);
@@ -94,8 +95,9 @@ Result<Policy> FindProfile(std::string_view name) {
   for (const std::string_view profile : ProfileNames()) {
     known += (known.empty() ? "; the profiles are `" : ", `") + std::string(profile) + "`";
   }
-  return Fail(ExitCode::kConfig, "policy",
-              "unknown profile `" + std::string(name) + "`" + DidYouMean(name, ProfileNames(), known));
+  return Fail(
+      ExitCode::kConfig, "policy",
+      "unknown profile `" + std::string(name) + "`" + DidYouMean(name, ProfileNames(), known));
 }
 
 std::span<const std::string_view> LayerNames() { return kLayerNames; }

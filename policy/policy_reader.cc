@@ -26,7 +26,8 @@ constexpr auto kLevelNames = std::to_array<std::string_view>({"never", "low_risk
 
 std::string List(Names names) {
   std::string list;
-  for (const std::string_view name : names) list += (list.empty() ? "`" : ", `") + std::string(name) + "`";
+  for (const std::string_view name : names)
+    list += (list.empty() ? "`" : ", `") + std::string(name) + "`";
   return list;
 }
 
@@ -50,7 +51,8 @@ class Reader {
     if (const toml::node* extends = root_->get("extends")) {
       const auto name = extends->value_exact<std::string>();
       if (!name) return Wrong(extends->source(), "`extends` must be the name of a profile");
-      if (*name == policy_.name) return Wrong(extends->source(), "`extends` names the policy itself");
+      if (*name == policy_.name)
+        return Wrong(extends->source(), "`extends` names the policy itself");
       Result<Policy> parent = FindProfile(*name);
       if (!parent) return Wrong(extends->source(), parent.error().message);
       if (!has_trees_) policy_.program_trees = parent->program_trees;
@@ -89,7 +91,8 @@ class Reader {
     if (node == nullptr) return nullptr;
     const toml::table* table = node->as_table();
     if (table == nullptr) {
-      return Wrong(node->source(), "`" + std::string(name) + "` must be a table; write [" + std::string(name) + "]");
+      return Wrong(node->source(), "`" + std::string(name) + "` must be a table; write [" +
+                                       std::string(name) + "]");
     }
     KRUX_TRY(OnlyKeys(*table, std::string(name) + ".", keys));
     return table;
@@ -97,19 +100,23 @@ class Reader {
 
   Result<void> Head() {
     const toml::node* version = root_->get("krux");
-    if (version == nullptr) return Wrong(root_->source(), "`krux = 1` is missing: the version of the file format");
+    if (version == nullptr)
+      return Wrong(root_->source(), "`krux = 1` is missing: the version of the file format");
     if (version->value_exact<int64_t>() != 1) {
       return Wrong(version->source(), "`krux` must be 1, the only version of the file format");
     }
     const toml::node* name = root_->get("name");
     if (name == nullptr) return Wrong(root_->source(), "`name` is missing");
     const auto text = name->value_exact<std::string>();
-    const auto plain = [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || c == '-'; };
+    const auto plain = [](char c) {
+      return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || c == '-';
+    };
     if (!text || text->empty() || text->size() > 64 || !std::ranges::all_of(*text, plain)) {
       return Wrong(name->source(), "`name` must be 1 to 64 of a–z, 0–9, `_` and `-`");
     }
     policy_.name = *text;
-    policy_.text = "# krux policy " + file_ + " " + std::to_string(text_.size()) + " bytes\n" + std::string(text_);
+    policy_.text = "# krux policy " + file_ + " " + std::to_string(text_.size()) + " bytes\n" +
+                   std::string(text_);
     return {};
   }
 
@@ -124,7 +131,8 @@ class Reader {
       const auto text = node.value_exact<std::string>();
       const auto level = text ? std::ranges::find(kLevelNames, *text) : kLevelNames.end();
       if (level == kLevelNames.end()) {
-        return Wrong(node.source(), "`levels." + std::string(key.str()) + "` must be one of " + List(kLevelNames) +
+        return Wrong(node.source(), "`levels." + std::string(key.str()) + "` must be one of " +
+                                        List(kLevelNames) +
                                         (text ? DidYouMean(*text, kLevelNames) : ""));
       }
       const auto index = std::ranges::find(kDimensionNames, key.str()) - kDimensionNames.begin();
@@ -148,9 +156,11 @@ class Reader {
     }
     const toml::array* list = node->as_array();
     if (list == nullptr) {
-      return Wrong(node->source(), "`" + path + "` must be a list, or \"any\"; an empty list means nothing");
+      return Wrong(node->source(),
+                   "`" + path + "` must be a list, or \"any\"; an empty list means nothing");
     }
-    if (list->size() > kMaxPatterns) return Wrong(node->source(), "`" + path + "` has more than 256 patterns");
+    if (list->size() > kMaxPatterns)
+      return Wrong(node->source(), "`" + path + "` has more than 256 patterns");
     for (const toml::node& item : *list) {
       Result<Pattern> pattern = compile(item, Rule(item, path));
       if (!pattern && pattern.error().message.empty()) {
@@ -162,8 +172,11 @@ class Reader {
     return clause;
   }
 
-  // An item of the wrong type: ReadClause words it with the place. `expected` says what belongs there.
-  static std::unexpected<Error> WrongType(const char* expected) { return Fail(ExitCode::kConfig, expected, ""); }
+  // An item of the wrong type: ReadClause words it with the place. `expected` says what belongs
+  // there.
+  static std::unexpected<Error> WrongType(const char* expected) {
+    return Fail(ExitCode::kConfig, expected, "");
+  }
 
   static Result<Pattern> PathItem(const toml::node& item, const std::string& rule) {
     const auto text = item.value_exact<std::string>();
@@ -195,7 +208,8 @@ class Reader {
     const toml::table* table = KRUX_TRY(Table("capabilities", kKeys));
     // The one scope whose absence means any: the levels already say which calls exist.
     const Clause any{true, {}, Unset("capabilities.allow", "any")};
-    policy_.capabilities.clauses = {KRUX_TRY(ReadClause(table, "allow", "capabilities.allow", any, NameItem))};
+    policy_.capabilities.clauses = {
+        KRUX_TRY(ReadClause(table, "allow", "capabilities.allow", any, NameItem))};
     return {};
   }
 
@@ -204,8 +218,10 @@ class Reader {
     const toml::table* table = KRUX_TRY(Table("paths", kKeys));
     const Clause no_read{false, {}, Unset("paths.read", "nothing")};
     const Clause no_write{false, {}, Unset("paths.write", "nothing")};
-    policy_.read_paths.clauses = {KRUX_TRY(ReadClause(table, "read", "paths.read", no_read, PathItem))};
-    policy_.write_paths.clauses = {KRUX_TRY(ReadClause(table, "write", "paths.write", no_write, PathItem))};
+    policy_.read_paths.clauses = {
+        KRUX_TRY(ReadClause(table, "read", "paths.read", no_read, PathItem))};
+    policy_.write_paths.clauses = {
+        KRUX_TRY(ReadClause(table, "write", "paths.write", no_write, PathItem))};
     return {};
   }
 
@@ -228,7 +244,9 @@ class Reader {
       const krux_path_status status =
           krux_path_canonical(text.data(), text.size(), canonical, sizeof canonical, &length);
       if (status != KRUX_PATH_OK || text != canonical || length == 1) {
-        return Wrong(item.source(), "`exec.program_trees` must hold absolute paths below `/`, written plainly, such as \"/usr\"");
+        return Wrong(item.source(),
+                     "`exec.program_trees` must hold absolute paths below `/`, written plainly, "
+                     "such as \"/usr\"");
       }
       policy_.program_trees.push_back(text);
     }
@@ -241,14 +259,16 @@ class Reader {
     const toml::node* node = table == nullptr ? nullptr : table->get("require");
     if (node == nullptr) return {};
     const toml::array* list = node->as_array();
-    if (list == nullptr) return Wrong(node->source(), "`isolation.require` must be a list of layer names");
+    if (list == nullptr)
+      return Wrong(node->source(), "`isolation.require` must be a list of layer names");
     policy_.authority.isolation_rule = Rule(*node, "isolation.require");
     for (const toml::node& item : *list) {
       const auto name = item.value_exact<std::string>().value_or("");
       const uint32_t bit = LayerBit(name);
       if (bit == 0) {
-        return Wrong(item.source(), "unknown layer `" + name + "`" +
-                                        DidYouMean(name, LayerNames(), "; the layers are " + List(LayerNames())));
+        return Wrong(item.source(),
+                     "unknown layer `" + name + "`" +
+                         DidYouMean(name, LayerNames(), "; the layers are " + List(LayerNames())));
       }
       policy_.authority.required_layers |= bit;
     }
@@ -266,7 +286,8 @@ class Reader {
 
 Result<Policy> ParsePolicy(std::string_view text, std::string_view file) {
   if (text.size() > kMaxPolicyBytes) {
-    return Fail(ExitCode::kConfig, "policy", std::string(file) + ":1:1: the file is larger than 64 KiB");
+    return Fail(ExitCode::kConfig, "policy",
+                std::string(file) + ":1:1: the file is larger than 64 KiB");
   }
   return Reader(text, file).Read();
 }

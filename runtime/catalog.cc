@@ -12,12 +12,12 @@
 namespace krux::runtime {
 namespace {
 
-constexpr uint64_t kMaxOffset = 1ull << 62;        // off_t, with room for one read behind it
-constexpr uint64_t kMaxRead = 16ull << 20;         // the data part of a result
+constexpr uint64_t kMaxOffset = 1ull << 62;  // off_t, with room for one read behind it
+constexpr uint64_t kMaxRead = 16ull << 20;   // the data part of a result
 constexpr uint64_t kMaxPathBytes = KRUX_PATH_SIZE - 1;
 constexpr uint64_t kMaxEntries = 1000;
 constexpr uint64_t kMaxWords = 256;
-constexpr size_t kMaxArgvBytes = 32 * 1024;        // all words together
+constexpr size_t kMaxArgvBytes = 32 * 1024;  // all words together
 constexpr uint64_t kMaxTimeoutMs = 600'000;
 
 constexpr Arg kReadArgs[] = {
@@ -27,7 +27,8 @@ constexpr Arg kReadArgs[] = {
 };
 constexpr Arg kListArgs[] = {
     {"path", ArgType::kPath, true, kMaxPathBytes, 0, "the directory, an absolute path"},
-    {"offset", ArgType::kUint, false, kMaxOffset, 0, "entries to skip, in the order of their names"},
+    {"offset", ArgType::kUint, false, kMaxOffset, 0,
+     "entries to skip, in the order of their names"},
     {"limit", ArgType::kUint, false, kMaxEntries, kMaxEntries, "most entries to return"},
 };
 constexpr Arg kStatArgs[] = {
@@ -51,8 +52,9 @@ constexpr Capability kCatalog[] = {
      "directories (fs.list), sizes and dates alone (fs.stat), devices and pipes (never)", kReadArgs,
      Dimension::kReadFiles, Risk::kLow, WorkClass::kFs},
     {"fs.list", "list the names in a directory, sorted, page by page",
-     "you need to know what a directory holds", "the content of files (fs.read); whole trees at once",
-     kListArgs, Dimension::kGlobSearch, Risk::kLow, WorkClass::kFs},
+     "you need to know what a directory holds",
+     "the content of files (fs.read); whole trees at once", kListArgs, Dimension::kGlobSearch,
+     Risk::kLow, WorkClass::kFs},
     {"fs.stat", "tell type, size and dates of a path",
      "you need to know whether and as what a path exists", "content (fs.read), names (fs.list)",
      kStatArgs, Dimension::kReadFiles, Risk::kLow, WorkClass::kFs},
@@ -63,7 +65,8 @@ constexpr Capability kCatalog[] = {
 };
 
 std::unexpected<Error> Bad(const Capability& capability, std::string why) {
-  return Fail(ExitCode::kBadData, "bind", "`" + std::string(capability.name) + "`: " + std::move(why));
+  return Fail(ExitCode::kBadData, "bind",
+              "`" + std::string(capability.name) + "`: " + std::move(why));
 }
 
 std::string Quote(std::string_view text) { return "`" + std::string(text) + "`"; }
@@ -72,7 +75,8 @@ std::string Quote(std::string_view text) { return "`" + std::string(text) + "`";
 // nothing else.)
 bool HoldsNul(std::string_view text) { return text.find('\0') != std::string_view::npos; }
 
-Result<cbor::Value> BindPath(const Capability& capability, const Arg& arg, const cbor::Value& value) {
+Result<cbor::Value> BindPath(const Capability& capability, const Arg& arg,
+                             const cbor::Value& value) {
   const std::string* text = value.text();
   if (text == nullptr) return Bad(capability, Quote(arg.name) + " must be text");
   char canonical[KRUX_PATH_SIZE];
@@ -86,17 +90,20 @@ Result<cbor::Value> BindPath(const Capability& capability, const Arg& arg, const
   return cbor::Value(std::string_view(canonical, length));
 }
 
-Result<cbor::Value> BindText(const Capability& capability, const Arg& arg, const cbor::Value& value) {
+Result<cbor::Value> BindText(const Capability& capability, const Arg& arg,
+                             const cbor::Value& value) {
   const std::string* text = value.text();
   if (text == nullptr) return Bad(capability, Quote(arg.name) + " must be text");
   if (text->size() > arg.max) {
-    return Bad(capability, Quote(arg.name) + " is longer than " + std::to_string(arg.max) + " bytes");
+    return Bad(capability,
+               Quote(arg.name) + " is longer than " + std::to_string(arg.max) + " bytes");
   }
   if (HoldsNul(*text)) return Bad(capability, Quote(arg.name) + " holds a NUL byte");
   return value;
 }
 
-Result<cbor::Value> BindUint(const Capability& capability, const Arg& arg, const cbor::Value& value) {
+Result<cbor::Value> BindUint(const Capability& capability, const Arg& arg,
+                             const cbor::Value& value) {
   const uint64_t* number = value.uint();
   if (number == nullptr) return Bad(capability, Quote(arg.name) + " must be a number, 0 or more");
   if (*number > arg.max) {
@@ -106,26 +113,31 @@ Result<cbor::Value> BindUint(const Capability& capability, const Arg& arg, const
   return value;
 }
 
-Result<cbor::Value> BindTextList(const Capability& capability, const Arg& arg, const cbor::Value& value) {
+Result<cbor::Value> BindTextList(const Capability& capability, const Arg& arg,
+                                 const cbor::Value& value) {
   const cbor::Array* list = value.array();
   if (list == nullptr) return Bad(capability, Quote(arg.name) + " must be a list of texts");
   if (list->size() > arg.max) {
-    return Bad(capability, Quote(arg.name) + " has more than " + std::to_string(arg.max) + " items");
+    return Bad(capability,
+               Quote(arg.name) + " has more than " + std::to_string(arg.max) + " items");
   }
   size_t bytes = 0;
   for (const cbor::Value& item : *list) {
     if (item.text() == nullptr) return Bad(capability, Quote(arg.name) + " must hold texts only");
-    if (HoldsNul(*item.text())) return Bad(capability, "an item of " + Quote(arg.name) + " holds a NUL byte");
+    if (HoldsNul(*item.text()))
+      return Bad(capability, "an item of " + Quote(arg.name) + " holds a NUL byte");
     bytes += item.text()->size();
   }
-  if (bytes > kMaxArgvBytes) return Bad(capability, Quote(arg.name) + " is longer than 32 KiB in all");
+  if (bytes > kMaxArgvBytes)
+    return Bad(capability, Quote(arg.name) + " is longer than 32 KiB in all");
   if (arg.required && (list->empty() || list->front().text()->empty())) {
     return Bad(capability, Quote(arg.name) + " needs a program as its first item");
   }
   return value;
 }
 
-Result<cbor::Value> BindOne(const Capability& capability, const Arg& arg, const cbor::Value& value) {
+Result<cbor::Value> BindOne(const Capability& capability, const Arg& arg,
+                            const cbor::Value& value) {
   switch (arg.type) {
     case ArgType::kPath:
       return BindPath(capability, arg, value);
@@ -150,7 +162,8 @@ Result<void> OnlyKnown(const Capability& capability, const cbor::Map& given) {
     if (key.text() == nullptr) return Bad(capability, "argument names must be text");
     if (std::ranges::find(names, *key.text()) != names.end()) continue;
     std::string known;
-    for (const std::string_view name : names) known += (known.empty() ? "; it takes " : ", ") + Quote(name);
+    for (const std::string_view name : names)
+      known += (known.empty() ? "; it takes " : ", ") + Quote(name);
     return Bad(capability, "unknown argument " + Quote(*key.text()) +
                                policy::DidYouMean(*key.text(), names, known));
   }

@@ -21,17 +21,18 @@ struct Arg {
   std::string_view name;
   ArgType type;
   bool required;
-  uint64_t max;                 // bytes for text and paths, value for numbers, items for lists
-  uint64_t default_value;       // numbers only
+  uint64_t max;            // bytes for text and paths, value for numbers, items for lists
+  uint64_t default_value;  // numbers only
   std::string_view help;
 };
 
 struct Capability {
-  std::string_view name;        // "fs.read"
+  std::string_view name;  // "fs.read"
   std::string_view summary;
   std::string_view use_when;
   std::string_view not_for;
-  std::span<const Arg> args;    // required ones first: positional words of `krux call` fill them in order
+  std::span<const Arg>
+      args;  // required ones first: positional words of `krux call` fill them in order
   policy::Dimension dimension;
   policy::Risk risk;
   sandbox::WorkClass work_class;
@@ -44,7 +45,8 @@ const Capability* FindCapability(std::string_view name);
 std::string_view SuggestCapability(std::string_view name);
 
 // Checks `args` against the catalog: unknown, missing, mistyped, oversized arguments are kBadData;
-// paths are absolute, made canonical (base/path.h) and free of NUL. Missing optional ones get defaults.
+// paths are absolute, made canonical (base/path.h) and free of NUL. Missing optional ones get
+// defaults.
 Result<cbor::Map> Bind(const Capability& capability, const cbor::Value& args);
 
 // JSON Schema (2020-12) of the arguments, as text.

@@ -7,7 +7,8 @@
 namespace krux::runtime {
 namespace {
 
-// A string in JSON. The catalog holds no controls; quotes and backslashes are all there is to escape.
+// A string in JSON. The catalog holds no controls; quotes and backslashes are all there is to
+// escape.
 std::string Json(std::string_view text) {
   std::string quoted = "\"";
   for (const char c : text) {
@@ -21,18 +22,21 @@ std::string ArgSchema(const Arg& arg) {
   const std::string help = Json(arg.help);
   switch (arg.type) {
     case ArgType::kPath:
-      return fmt::format(R"({{"type":"string","pattern":"^/","maxLength":{},"description":{}}})", arg.max, help);
+      return fmt::format(R"({{"type":"string","pattern":"^/","maxLength":{},"description":{}}})",
+                         arg.max, help);
     case ArgType::kText:
       return fmt::format(R"({{"type":"string","maxLength":{},"description":{}}})", arg.max, help);
     case ArgType::kUint:
-      return fmt::format(R"({{"type":"integer","minimum":0,"maximum":{},"default":{},"description":{}}})", arg.max,
-                         arg.default_value, help);
+      return fmt::format(
+          R"({{"type":"integer","minimum":0,"maximum":{},"default":{},"description":{}}})", arg.max,
+          arg.default_value, help);
     case ArgType::kTextList:
       return fmt::format(
           R"({{"type":"array","items":{{"type":"string"}},"minItems":{},"maxItems":{},"description":{}}})",
           arg.required ? 1 : 0, arg.max, help);
     case ArgType::kBytes:
-      return fmt::format(R"({{"type":"string","contentEncoding":"base64","description":{}}})", help);
+      return fmt::format(R"({{"type":"string","contentEncoding":"base64","description":{}}})",
+                         help);
   }
   return "{}";
 }
@@ -57,12 +61,14 @@ std::string OneCapability(const Capability& capability) {
   std::string text = fmt::format(
       "\n## {}\n\n{}. Dimension `{}`, risk `{}`.\n\nUse it when {}. Not for: {}.\n\n"
       "| argument | type | default | meaning |\n|---|---|---|---|\n",
-      capability.name, capability.summary, policy::Name(capability.dimension), policy::Name(capability.risk),
-      capability.use_when, capability.not_for);
+      capability.name, capability.summary, policy::Name(capability.dimension),
+      policy::Name(capability.risk), capability.use_when, capability.not_for);
   for (const Arg& arg : capability.args) {
     std::string fallback = "–";
-    if (arg.required) fallback = "required";
-    else if (arg.type == ArgType::kUint) fallback = std::to_string(arg.default_value);
+    if (arg.required)
+      fallback = "required";
+    else if (arg.type == ArgType::kUint)
+      fallback = std::to_string(arg.default_value);
     text += fmt::format("| `{}` | {} | {} | {} |\n", arg.name, TypeName(arg), fallback, arg.help);
   }
   return text;
@@ -73,7 +79,8 @@ std::string OneCapability(const Capability& capability) {
 std::string ArgsSchema(const Capability& capability) {
   std::string properties, required;
   for (const Arg& arg : capability.args) {
-    properties += fmt::format("{}{}:{}", properties.empty() ? "" : ",", Json(arg.name), ArgSchema(arg));
+    properties +=
+        fmt::format("{}{}:{}", properties.empty() ? "" : ",", Json(arg.name), ArgSchema(arg));
     if (arg.required) required += (required.empty() ? "" : ",") + Json(arg.name);
   }
   return fmt::format(
@@ -85,8 +92,10 @@ std::string ArgsSchema(const Capability& capability) {
 std::string CatalogMarkdown() {
   std::string text =
       "# Capabilities\n\n"
-      "What an agent can ask krux for. Generated from `runtime/catalog.cc` by `krux-catalog-doc`; a test\n"
-      "holds this page and the table together. An argument that is not listed here is an error (exit 65),\n"
+      "What an agent can ask krux for. Generated from `runtime/catalog.cc` by `krux-catalog-doc`; "
+      "a test\n"
+      "holds this page and the table together. An argument that is not listed here is an error "
+      "(exit 65),\n"
       "paths are absolute and made canonical before anything looks at them.\n";
   for (const Capability& capability : Catalog()) text += OneCapability(capability);
   return text;

@@ -27,7 +27,8 @@ std::vector<std::string> InWork(const std::vector<std::string>& trees, const std
 }
 
 bool MayWrite(const policy::Policy& policy) {
-  return policy.authority.levels[static_cast<int>(policy::Dimension::kWriteFiles)] != policy::Level::kNever;
+  return policy.authority.levels[static_cast<int>(policy::Dimension::kWriteFiles)] !=
+         policy::Level::kNever;
 }
 
 // Programs that lie in WORK can be started only where every clause allows any command: a list of
@@ -80,7 +81,8 @@ void AddPathBits(policy::Call& call, const policy::Policy& policy, const std::st
   }
 }
 
-void PlanFiles(Plan& plan, const policy::Policy& policy, const cbor::Map& args, const std::string& work) {
+void PlanFiles(Plan& plan, const policy::Policy& policy, const cbor::Map& args,
+               const std::string& work) {
   AddPathBits(plan.call, policy, Text(args, "path"), work);
   plan.call.contribution = policy::kPrivateData;
   // The whole of WORK and not the one path: a link inside it may lead anywhere else inside it. The
@@ -88,12 +90,14 @@ void PlanFiles(Plan& plan, const policy::Policy& policy, const cbor::Map& args, 
   plan.spec.landlock = {{work, true, false, false}};
 }
 
-void PlanProgram(Plan& plan, const policy::Policy& policy, const cbor::Map& args, const std::string& work) {
+void PlanProgram(Plan& plan, const policy::Policy& policy, const cbor::Map& args,
+                 const std::string& work) {
   const std::vector<std::string> argv = Argv(args);
   policy::Call& call = plan.call;
   AddBit(call, policy::CheckArgv(policy.exec, argv), Words(argv), "exec.allow");
   AddPathBits(call, policy, Text(args, "cwd"), work);
-  call.risk = call.scopes[call.scopes.size() - 2].inside ? policy::Risk::kLow : policy::Risk::kElevated;
+  call.risk =
+      call.scopes[call.scopes.size() - 2].inside ? policy::Risk::kLow : policy::Risk::kElevated;
 
   std::vector<sandbox::PathRule>& rules = plan.spec.landlock;
   const bool any_command = AnyCommand(policy.exec);
@@ -117,14 +121,16 @@ void PlanProgram(Plan& plan, const policy::Policy& policy, const cbor::Map& args
     rule.read = true;
     rule.exec = true;
   }
-  if (const cbor::Value* timeout = args.Find("timeout_ms"); timeout != nullptr && timeout->uint() != nullptr) {
+  if (const cbor::Value* timeout = args.Find("timeout_ms");
+      timeout != nullptr && timeout->uint() != nullptr) {
     plan.spec.limits.wall_ms = std::max<uint64_t>(*timeout->uint(), 1);
   }
 }
 
 bool SamePatterns(const policy::Scope& a, const policy::Scope& b) {
   const auto same_clause = [](const policy::Clause& x, const policy::Clause& y) {
-    return x.any == y.any && std::ranges::equal(x.allow, y.allow, {}, &policy::Pattern::parts, &policy::Pattern::parts);
+    return x.any == y.any && std::ranges::equal(x.allow, y.allow, {}, &policy::Pattern::parts,
+                                                &policy::Pattern::parts);
   };
   return std::ranges::equal(a.clauses, b.clauses, same_clause);
 }
@@ -132,17 +138,20 @@ bool SamePatterns(const policy::Scope& a, const policy::Scope& b) {
 // Is one rule of the Spec within what `policy` grants to this class of work?
 bool Granted(const sandbox::PathRule& rule, const sandbox::Spec& spec, const policy::Policy& policy,
              const std::string& work) {
-  if (spec.work_class == sandbox::WorkClass::kExec && !rule.write && WithinOne(policy.program_trees, rule.path)) {
+  if (spec.work_class == sandbox::WorkClass::kExec && !rule.write &&
+      WithinOne(policy.program_trees, rule.path)) {
     return true;
   }
   if (!Within(work, rule.path)) return false;
   if (spec.work_class == sandbox::WorkClass::kFs) {
     // A built-in call reads what its request's scope covers, whatever the tree around it.
     const Result<Request> request = DecodeRequest(spec.request);
-    return request && !rule.write && !rule.exec && SamePatterns(request->read_scope, policy.read_paths);
+    return request && !rule.write && !rule.exec &&
+           SamePatterns(request->read_scope, policy.read_paths);
   }
   if (rule.read && !WithinOne(policy::Trees(policy.read_paths), rule.path)) return false;
-  if (rule.write && !(MayWrite(policy) && WithinOne(policy::Trees(policy.write_paths), rule.path))) return false;
+  if (rule.write && !(MayWrite(policy) && WithinOne(policy::Trees(policy.write_paths), rule.path)))
+    return false;
   return !rule.exec || AnyCommand(policy.exec);
 }
 
@@ -170,8 +179,8 @@ Result<Plan> MakePlan(const Capability& capability, const cbor::Map& args,
   plan.call.capability = capability.name;
   plan.call.dimension = capability.dimension;
   plan.call.risk = capability.risk;
-  AddBit(plan.call, policy::CheckName(bound.capabilities, capability.name), std::string(capability.name),
-         "capabilities.allow");
+  AddBit(plan.call, policy::CheckName(bound.capabilities, capability.name),
+         std::string(capability.name), "capabilities.allow");
 
   sandbox::Spec& spec = plan.spec;
   spec.session_id = session.session_id;
@@ -201,7 +210,8 @@ Result<Plan> MakePlan(const Capability& capability, const cbor::Map& args,
   if (plan.footprint.runs_program) {
     // A program's exposure is what its sandbox lets it see, not what its arguments say.
     if (plan.footprint.reads_private) plan.call.contribution |= policy::kPrivateData;
-    if (plan.footprint.network) plan.call.contribution |= policy::kUntrustedContent | policy::kExfilVector;
+    if (plan.footprint.network)
+      plan.call.contribution |= policy::kUntrustedContent | policy::kExfilVector;
   }
   return plan;
 }

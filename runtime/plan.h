@@ -5,7 +5,8 @@
 //   Plan plan = KRUX_TRY(MakePlan(*capability, args, session_policy, session));
 //   Decision d = policy::Decide(state, plan.call, plan.footprint, now_ms);
 //
-// A call outside the policy is no error: its scope bit is false and decide() denies it with the rule.
+// A call outside the policy is no error: its scope bit is false and decide() denies it with the
+// rule.
 #pragma once
 
 #include <string>
@@ -19,11 +20,11 @@ namespace krux::runtime {
 
 // What a session brings to each of its calls.
 struct PlanSession {
-  std::string work;                     // canonical path of WORK
-  cbor::Bytes session_id;               // 16 bytes
+  std::string work;        // canonical path of WORK
+  cbor::Bytes session_id;  // 16 bytes
   uint64_t generation = 0;
-  sandbox::LayerMask degraded = 0;      // layers the operator lets be missing
-  sandbox::Limits limits;               // the ceiling of every call
+  sandbox::LayerMask degraded = 0;  // layers the operator lets be missing
+  sandbox::Limits limits;           // the ceiling of every call
 };
 
 struct Plan {

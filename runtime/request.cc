@@ -26,11 +26,13 @@ Result<policy::Clause> ClauseFrom(const cbor::Value& value) {
   KRUX_TRY(r.Finish());
   for (const cbor::Value& item : allow) {
     const cbor::Array* parts = item.array();
-    if (parts == nullptr) return Fail(ExitCode::kBadData, "request", "`scope`: a pattern is no list");
+    if (parts == nullptr)
+      return Fail(ExitCode::kBadData, "request", "`scope`: a pattern is no list");
     policy::Pattern pattern;
     pattern.rule = clause.rule;
     for (const cbor::Value& part : *parts) {
-      if (part.text() == nullptr) return Fail(ExitCode::kBadData, "request", "`scope`: a part is no text");
+      if (part.text() == nullptr)
+        return Fail(ExitCode::kBadData, "request", "`scope`: a part is no text");
       pattern.parts.push_back(*part.text());
     }
     clause.allow.push_back(std::move(pattern));
@@ -48,15 +50,20 @@ cbor::Value GrantValue(const Grant& grant) {
 
 Result<Grant> GrantFrom(const cbor::Value& value) {
   const cbor::Array* pair = value.array();
-  if (pair == nullptr || pair->size() != 2 || (*pair)[0].text() == nullptr || (*pair)[1].text() == nullptr) {
+  if (pair == nullptr || pair->size() != 2 || (*pair)[0].text() == nullptr ||
+      (*pair)[1].text() == nullptr) {
     return Fail(ExitCode::kBadData, "request", "`grants`: an item is not [path, how]");
   }
   Grant grant{*(*pair)[0].text()};
   for (const char c : *(*pair)[1].text()) {
-    if (c == 'r') grant.read = true;
-    else if (c == 'w') grant.write = true;
-    else if (c == 'x') grant.exec = true;
-    else return Fail(ExitCode::kBadData, "request", "`grants`: unknown access");
+    if (c == 'r')
+      grant.read = true;
+    else if (c == 'w')
+      grant.write = true;
+    else if (c == 'x')
+      grant.exec = true;
+    else
+      return Fail(ExitCode::kBadData, "request", "`grants`: unknown access");
   }
   return grant;
 }
@@ -67,19 +74,22 @@ Result<cbor::Bytes> EncodeRequest(const Request& request) {
   for (const policy::Clause& clause : request.read_scope.clauses) {
     for (const policy::Pattern& pattern : clause.allow) {
       // Its parts are relative to a WORK that nobody named; on the wire they would look absolute.
-      if (pattern.in_work) return Fail(ExitCode::kInternal, "plan", "a pattern of the request has no WORK yet");
+      if (pattern.in_work)
+        return Fail(ExitCode::kInternal, "plan", "a pattern of the request has no WORK yet");
     }
   }
   cbor::Array grants, scope;
   for (const Grant& grant : request.grants) grants.push_back(GrantValue(grant));
-  for (const policy::Clause& clause : request.read_scope.clauses) scope.push_back(ClauseValue(clause));
+  for (const policy::Clause& clause : request.read_scope.clauses)
+    scope.push_back(ClauseValue(clause));
   cbor::Bytes bytes = cbor::Encode(cbor::Map{{"cap", request.capability},
                                              {"args", request.args},
                                              {"grants", std::move(grants)},
                                              {"read_scopes", std::move(scope)}});
   if (bytes.size() > kMaxRequestBytes) {
     return Fail(ExitCode::kBadData, "plan",
-                "the call and the policy's patterns are larger than 40 KiB together; shorten the arguments");
+                "the call and the policy's patterns are larger than 40 KiB together; shorten the "
+                "arguments");
   }
   return bytes;
 }
@@ -94,7 +104,8 @@ Result<Request> DecodeRequest(std::span<const uint8_t> bytes) {
   const cbor::Array scope = r.List("read_scopes", 64);
   KRUX_TRY(r.Finish());
   for (const cbor::Value& item : grants) request.grants.push_back(KRUX_TRY(GrantFrom(item)));
-  for (const cbor::Value& item : scope) request.read_scope.clauses.push_back(KRUX_TRY(ClauseFrom(item)));
+  for (const cbor::Value& item : scope)
+    request.read_scope.clauses.push_back(KRUX_TRY(ClauseFrom(item)));
   return request;
 }
 

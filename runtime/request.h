@@ -27,13 +27,13 @@ struct Grant {
 
 struct Request {
   std::string capability;
-  cbor::Map args;              // as bound by the catalog
+  cbor::Map args;  // as bound by the catalog
   std::vector<Grant> grants;
-  policy::Scope read_scope;    // bound to WORK; matched again on the resolved path
+  policy::Scope read_scope;  // bound to WORK; matched again on the resolved path
 };
 
-// Code kBadData when the request is larger than kMaxRequestBytes; the read scope is bound to its WORK
-// (policy::ForWork), else kInternal.
+// Code kBadData when the request is larger than kMaxRequestBytes; the read scope is bound to its
+// WORK (policy::ForWork), else kInternal.
 Result<cbor::Bytes> EncodeRequest(const Request& request);
 Result<Request> DecodeRequest(std::span<const uint8_t> bytes);
 

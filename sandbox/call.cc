@@ -23,7 +23,8 @@ namespace {
 constexpr uint64_t kConfineDeadlineNs = 10'000'000'000;  // from clone to Go
 
 bool Below(const std::string& path, const std::string& top) {
-  return path == top || (path.compare(0, top.size(), top) == 0 && path.size() > top.size() && path[top.size()] == '/');
+  return path == top || (path.compare(0, top.size(), top) == 0 && path.size() > top.size() &&
+                         path[top.size()] == '/');
 }
 
 std::string JoinNames(const std::vector<std::string>& names) {
@@ -34,21 +35,27 @@ std::string JoinNames(const std::vector<std::string>& names) {
 
 Result<void> CheckCgroup(const CallWorld& world, const Spec& spec) {
   const bool whole = world.cgroups->valid() && world.cgroups->missing().empty();
-  const bool wanted = (spec.required & Bit(Layer::kCgroup)) != 0 && (spec.degraded & Bit(Layer::kCgroup)) == 0;
+  const bool wanted =
+      (spec.required & Bit(Layer::kCgroup)) != 0 && (spec.degraded & Bit(Layer::kCgroup)) == 0;
   if (whole || !wanted) return {};
   const std::string missing =
-      world.cgroups->valid() ? "controllers " + JoinNames(world.cgroups->missing()) + " are missing" : "no cgroup v2 leaf can be made here";
+      world.cgroups->valid() ? "controllers " + JoinNames(world.cgroups->missing()) + " are missing"
+                             : "no cgroup v2 leaf can be made here";
   return Fail(ExitCode::kSandbox, "cgroup",
-              missing + "; `krux doctor` names the fix, `krux gateway start --allow-degraded=cgroup` goes on without");
+              missing +
+                  "; `krux doctor` names the fix, `krux gateway start --allow-degraded=cgroup` "
+                  "goes on without");
 }
 
 Result<void> CheckLandlock(const CallWorld& world, const Spec& spec) {
-  if (world.landlock_abi >= kLandlockFloor || (spec.required & Bit(Layer::kLandlock)) == 0) return {};
-  return Fail(ExitCode::kSandbox, "landlock", "the kernel has no Landlock of ABI 2 or newer; run `krux doctor`");
+  if (world.landlock_abi >= kLandlockFloor || (spec.required & Bit(Layer::kLandlock)) == 0)
+    return {};
+  return Fail(ExitCode::kSandbox, "landlock",
+              "the kernel has no Landlock of ABI 2 or newer; run `krux doctor`");
 }
 
-// What stays alive until the child has read it: strings, rules, the plan itself. The child is a copy
-// of this process, so the parent may drop it as soon as clone3 returned.
+// What stays alive until the child has read it: strings, rules, the plan itself. The child is a
+// copy of this process, so the parent may drop it as soon as clone3 returned.
 struct Prepared {
   std::vector<PathRule> rules;
   ChildPlan plan;
@@ -56,13 +63,18 @@ struct Prepared {
 
 Result<void> FillRules(Prepared& prepared, const Template& t, const Spec& spec) {
   for (const PathRule& rule : spec.landlock) {
-    if (std::find(t.absent.begin(), t.absent.end(), rule.path) == t.absent.end()) prepared.rules.push_back(rule);
+    if (std::find(t.absent.begin(), t.absent.end(), rule.path) == t.absent.end())
+      prepared.rules.push_back(rule);
   }
-  for (PathRule& rule : FurnitureRules(spec.work_class, t.has_proc)) prepared.rules.push_back(std::move(rule));
-  if (prepared.rules.size() > kMaxLandlockRules) return Fail(ExitCode::kBadData, "landlock", "too many path rules");
+  for (PathRule& rule : FurnitureRules(spec.work_class, t.has_proc))
+    prepared.rules.push_back(std::move(rule));
+  if (prepared.rules.size() > kMaxLandlockRules)
+    return Fail(ExitCode::kBadData, "landlock", "too many path rules");
   for (const PathRule& rule : prepared.rules) {
-    prepared.plan.rules[prepared.plan.rule_count++] = {rule.path.c_str(), rule.read, rule.write, rule.exec};
-    if (prepared.plan.granted_path == nullptr && rule.read) prepared.plan.granted_path = rule.path.c_str();
+    prepared.plan.rules[prepared.plan.rule_count++] = {rule.path.c_str(), rule.read, rule.write,
+                                                       rule.exec};
+    if (prepared.plan.granted_path == nullptr && rule.read)
+      prepared.plan.granted_path = rule.path.c_str();
   }
   return {};
 }
@@ -71,8 +83,8 @@ Result<void> FillContext(Prepared& prepared, const Spec& spec, int result_fd) {
   const uint64_t size = kResultDataOffset + spec.limits.result_bytes;
   void* map = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, result_fd, 0);
   if (map == MAP_FAILED) return SysError(ExitCode::kSandbox, "map result", errno);
-  prepared.plan.context = WorkerContext{std::span(spec.request), spec.work_class, kResultFd, static_cast<uint8_t*>(map),
-                                        spec.limits.result_bytes};
+  prepared.plan.context = WorkerContext{std::span(spec.request), spec.work_class, kResultFd,
+                                        static_cast<uint8_t*>(map), spec.limits.result_bytes};
   return {};
 }
 
@@ -82,8 +94,10 @@ void FillPrograms(Prepared& prepared, const Template& t) {
   prepared.plan.mount_tmp = true;
   std::snprintf(prepared.plan.tmp_options, sizeof(prepared.plan.tmp_options),
                 "mode=1777,size=%llu,nr_inodes=%llu,uid=1100,gid=1100",
-                static_cast<unsigned long long>(t.spec.tmp_bytes), static_cast<unsigned long long>(t.spec.tmp_inodes));
-  if (Below(t.work_path, "/tmp") && t.work_path != "/tmp") prepared.plan.work_below_tmp = t.work_path.c_str();
+                static_cast<unsigned long long>(t.spec.tmp_bytes),
+                static_cast<unsigned long long>(t.spec.tmp_inodes));
+  if (Below(t.work_path, "/tmp") && t.work_path != "/tmp")
+    prepared.plan.work_below_tmp = t.work_path.c_str();
 }
 
 // The mounts of a call: the template's, and for programs its own /proc and /tmp (and WORK once more
@@ -113,8 +127,10 @@ Result<Call> Call::Start(const CallWorld& world, const Template& t, Spec spec, u
   const bool whole = world.cgroups->valid() && world.cgroups->missing().empty();
   call.degraded_cgroup_ = !whole;
   const std::string leaf_name = "call-" + std::to_string(number);
-  if (world.cgroups->valid()) call.leaf_ = KRUX_TRY(world.cgroups->MakeLeaf(leaf_name, call.spec_.limits));
-  call.result_ = KRUX_TRY(SealedMemfd::Create("krux-result", kResultDataOffset + call.spec_.limits.result_bytes));
+  if (world.cgroups->valid())
+    call.leaf_ = KRUX_TRY(world.cgroups->MakeLeaf(leaf_name, call.spec_.limits));
+  call.result_ = KRUX_TRY(
+      SealedMemfd::Create("krux-result", kResultDataOffset + call.spec_.limits.result_bytes));
   auto [ours, theirs] = KRUX_TRY(Channel::Pair());
 
   Prepared prepared;
@@ -133,12 +149,14 @@ Result<Call> Call::Start(const CallWorld& world, const Template& t, Spec spec, u
   FillPrograms(prepared, t);
 
   // Enter the template, so that the child's copy of the mount tree is the root it will have.
-  if (setns(t.mount_ns.get(), CLONE_NEWNS) != 0) return SysError(ExitCode::kSandbox, "enter template", errno);
+  if (setns(t.mount_ns.get(), CLONE_NEWNS) != 0)
+    return SysError(ExitCode::kSandbox, "enter template", errno);
   Result<Cloned> child = CloneProcess(WorkerNamespaces() & ~world.skip_namespaces, call.leaf_.fd());
   if (child && child->pid == 0) RunChild(plan);
   const bool returned = setns(world.inner->mount_ns.get(), CLONE_NEWNS) == 0;
   munmap(plan.context.result_map, kResultDataOffset + call.spec_.limits.result_bytes);
-  if (!returned) _exit(ToInt(ExitCode::kSandbox));  // lost in a template: the supervisor starts anew
+  if (!returned)
+    _exit(ToInt(ExitCode::kSandbox));  // lost in a template: the supervisor starts anew
   if (!child) return std::unexpected(std::move(child.error()));
 
   call.pid_ = child->pid;
@@ -154,7 +172,7 @@ Result<Call> Call::Start(const CallWorld& world, const Template& t, Spec spec, u
   expected.id_map = std::string("1100 ") + (world.rootless ? "0" : "1100") + " 1";
   expected.groups = world.groups;
   expected.outside = world.inner->outside;
-  struct stat template_ns {};
+  struct stat template_ns{};
   if (fstat(t.mount_ns.get(), &template_ns) == 0) expected.template_mount_ns = template_ns.st_ino;
   expected.mounts = ExpectedMounts(t, plan);
   expected.rlimits.assign(plan.rlimits, plan.rlimits + plan.rlimit_count);
@@ -183,7 +201,8 @@ Result<Call> Call::Start(const CallWorld& world, const Template& t, Spec spec, u
 
 std::optional<Event> Call::OnControl() {
   Result<Packet> packet = control_.Receive(1);
-  if (!packet || packet->eof || packet->bytes.size() != sizeof(ChildMessage)) return std::nullopt;  // its exit says more
+  if (!packet || packet->eof || packet->bytes.size() != sizeof(ChildMessage))
+    return std::nullopt;  // its exit says more
   ChildMessage message;
   std::memcpy(&message, packet->bytes.data(), sizeof(message));
   if (stage_ != Stage::kConfining) return std::nullopt;
@@ -198,8 +217,10 @@ std::optional<Event> Call::OnControl() {
   }
   const uint32_t step = std::min(static_cast<uint32_t>(message.step), kStepCount - 1);
   const Step failed = static_cast<Step>(step);
-  return MakeFailed(LayerOf(failed), std::string("step `") + Name(failed) + "` failed: " + strerrordesc_np(message.error),
-                    message.error, {});
+  return MakeFailed(
+      LayerOf(failed),
+      std::string("step `") + Name(failed) + "` failed: " + strerrordesc_np(message.error),
+      message.error, {});
 }
 
 std::optional<Event> Call::Judge(const ChildMessage& report) {
@@ -213,7 +234,8 @@ std::optional<Event> Call::Judge(const ChildMessage& report) {
   if (ignore_receipt_) measured.mismatch.reset();
 #endif
   if (measured.mismatch) {
-    return MakeFailed(measured.mismatch->layer, "receipt: " + measured.mismatch->message, 0, std::move(measured.receipt));
+    return MakeFailed(measured.mismatch->layer, "receipt: " + measured.mismatch->message, 0,
+                      std::move(measured.receipt));
   }
   stage_ = Stage::kReady;
   return Ready{spec_.call_id, std::move(measured.receipt), DupPidfd()};
@@ -222,7 +244,8 @@ std::optional<Event> Call::Judge(const ChildMessage& report) {
 Failed Call::MakeFailed(std::string layer, std::string message, int sys_errno, Receipt receipt) {
   Kill(Done::End::kCancelled);
   reported_ = true;
-  return Failed{0, spec_.call_id, Error{ExitCode::kSandbox, sys_errno, layer, layer + ": " + std::move(message)},
+  return Failed{0, spec_.call_id,
+                Error{ExitCode::kSandbox, sys_errno, layer, layer + ": " + std::move(message)},
                 layer, std::move(receipt)};
 }
 
@@ -264,8 +287,8 @@ Event Call::OnExit(uint64_t now_ns) {
   }
   if (leaf_.OomKilled()) done.end = Done::End::kOom;
   if (killed_) done.end = *killed_;
-  // INVARIANT: nobody maps the memfd any more, the worker's whole pid namespace is gone; a seal that
-  // fails leaves it unsealed and the reader refuses it.
+  // INVARIANT: nobody maps the memfd any more, the worker's whole pid namespace is gone; a seal
+  // that fails leaves it unsealed and the reader refuses it.
   (void)SealedMemfd::Seal(result_.get());
   done.result = std::move(result_);
   return done;

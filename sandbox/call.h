@@ -21,18 +21,20 @@ struct CallWorld {
   WorkerEntry entry = nullptr;
   int landlock_abi = 0;
   bool rootless = false;
-  std::vector<uint32_t> groups;   // supplementary groups that stay (rootless)
-  uint32_t skip_steps = 0;        // test build only
-  uint64_t skip_namespaces = 0;   // test build only
-  bool ignore_receipt = false;    // test build only
+  std::vector<uint32_t> groups;  // supplementary groups that stay (rootless)
+  uint32_t skip_steps = 0;       // test build only
+  uint64_t skip_namespaces = 0;  // test build only
+  bool ignore_receipt = false;   // test build only
 };
 
 class Call {
  public:
   enum class Stage { kConfining, kReady, kRunning, kSpent };
 
-  // Clones the worker into its namespaces and cgroup, with its maps written. `number` never repeats.
-  static Result<Call> Start(const CallWorld& world, const Template& mount_template, Spec spec, uint64_t number);
+  // Clones the worker into its namespaces and cgroup, with its maps written. `number` never
+  // repeats.
+  static Result<Call> Start(const CallWorld& world, const Template& mount_template, Spec spec,
+                            uint64_t number);
 
   // The worker's socket has something: returns Ready when it is confined and measured as specified,
   // Failed when a step failed or a measurement differs, nothing while it is still on its way.
@@ -70,7 +72,7 @@ class Call {
   uint64_t started_ns_ = 0;
   uint64_t deadline_ns_ = 0;
   std::optional<Done::End> killed_;
-  bool reported_ = false;  // kruxd has heard of the end of this call
+  bool reported_ = false;        // kruxd has heard of the end of this call
   bool ignore_receipt_ = false;  // test build only
 };
 

@@ -12,12 +12,15 @@
 namespace krux::sandbox {
 namespace {
 
-constexpr const char* kLimitFiles[] = {"memory.max", "memory.oom.group", "memory.swap.max", "pids.max", "cpu.max"};
+constexpr const char* kLimitFiles[] = {"memory.max", "memory.oom.group", "memory.swap.max",
+                                       "pids.max", "cpu.max"};
 
 // memory.max counts whole pages and reads back rounded down.
 uint64_t WholePages(uint64_t bytes) { return bytes & ~uint64_t{4095}; }
 
-bool Exists(int dirfd, const std::string& name) { return faccessat(dirfd, name.c_str(), F_OK, 0) == 0; }
+bool Exists(int dirfd, const std::string& name) {
+  return faccessat(dirfd, name.c_str(), F_OK, 0) == 0;
+}
 
 std::string Line(std::string text) {
   while (!text.empty() && text.back() == '\n') text.pop_back();
@@ -51,7 +54,8 @@ bool CgroupLeaf::OomKilled() const {
 cbor::Map CgroupLeaf::ReadLimits() const {
   cbor::Map limits;
   for (const char* file : kLimitFiles) {
-    if (Result<std::string> text = ReadFileAt(dir_.get(), file, 4096)) limits.Set(file, Line(*text));
+    if (Result<std::string> text = ReadFileAt(dir_.get(), file, 4096))
+      limits.Set(file, Line(*text));
   }
   return limits;
 }
@@ -60,7 +64,8 @@ void CgroupLeaf::Remove() {
   if (!valid()) return;
   Kill();
   dir_.reset();
-  // EBUSY only while a killed process is still on its way out; its zombie does not count (cgroup-v2.rst).
+  // EBUSY only while a killed process is still on its way out; its zombie does not count
+  // (cgroup-v2.rst).
   for (int attempt = 0; attempt < 50; ++attempt) {
     if (unlinkat(parent_.get(), name_.c_str(), AT_REMOVEDIR) == 0 || errno != EBUSY) break;
     usleep(1000);
@@ -70,10 +75,12 @@ void CgroupLeaf::Remove() {
 
 Result<CgroupTree> CgroupTree::Open(UniqueFd delegated) {
   CgroupTree tree;
-  const std::string available = " " + Line(KRUX_TRY(ReadFileAt(delegated.get(), "cgroup.controllers", 4096))) + " ";
+  const std::string available =
+      " " + Line(KRUX_TRY(ReadFileAt(delegated.get(), "cgroup.controllers", 4096))) + " ";
   for (const char* controller : kControllers) {
     const bool there = available.find(std::string(" ") + controller + " ") != std::string::npos;
-    if (!there || !WriteFileAt(delegated.get(), "cgroup.subtree_control", std::string("+") + controller)) {
+    if (!there ||
+        !WriteFileAt(delegated.get(), "cgroup.subtree_control", std::string("+") + controller)) {
       tree.missing_.emplace_back(controller);
     }
   }
@@ -101,7 +108,8 @@ Result<CgroupLeaf> CgroupTree::MakeLeaf(const std::string& name, const Limits& l
   CgroupLeaf leaf;
   leaf.parent_ = UniqueFd(fcntl(dir_.get(), F_DUPFD_CLOEXEC, 0));
   leaf.name_ = name;
-  if (mkdirat(dir_.get(), name.c_str(), 0755) != 0) return SysError(ExitCode::kSandbox, "make cgroup leaf", errno);
+  if (mkdirat(dir_.get(), name.c_str(), 0755) != 0)
+    return SysError(ExitCode::kSandbox, "make cgroup leaf", errno);
   leaf.dir_ = UniqueFd(openat(dir_.get(), name.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!leaf.dir_.valid()) return SysError(ExitCode::kSandbox, "open cgroup leaf", errno);
   for (const auto& [file, value] : ExpectedLimits(limits)) {

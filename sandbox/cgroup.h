@@ -32,7 +32,8 @@ class CgroupLeaf {
   void Kill() const;
   // True when the kernel killed something inside for memory (memory.events, oom_kill).
   bool OomKilled() const;
-  // The limits as the kernel holds them: {"memory.max": "…", …}; files that are absent are left out.
+  // The limits as the kernel holds them: {"memory.max": "…", …}; files that are absent are left
+  // out.
   cbor::Map ReadLimits() const;
 
  private:
@@ -46,7 +47,8 @@ class CgroupLeaf {
 class CgroupTree {
  public:
   CgroupTree() = default;
-  // `delegated`: the directory that belongs to spawnd; enables what controllers there are for leaves.
+  // `delegated`: the directory that belongs to spawnd; enables what controllers there are for
+  // leaves.
   static Result<CgroupTree> Open(UniqueFd delegated);
   bool valid() const { return dir_.valid(); }
   // Of kControllers, those that this hierarchy cannot give.

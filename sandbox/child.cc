@@ -64,7 +64,10 @@ int StepHostname(const ChildPlan&, Progress&) { return sethostname("krux", 4) !=
 
 int StepProc(const ChildPlan& plan, Progress&) {
   if (!plan.mount_proc) return 0;
-  return mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, "hidepid=2,subset=pid") != 0 ? Errno() : 0;
+  return mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, "hidepid=2,subset=pid") !=
+                 0
+             ? Errno()
+             : 0;
 }
 
 // Needs CAP_NET_ADMIN, so it precedes the capability drop. The socket goes out: only through it can
@@ -80,7 +83,9 @@ int StepNftables(const ChildPlan&, Progress& p) {
   return error;
 }
 
-int StepRlimits(const ChildPlan& plan, Progress&) { return ApplyRlimits(plan.rlimits, plan.rlimit_count); }
+int StepRlimits(const ChildPlan& plan, Progress&) {
+  return ApplyRlimits(plan.rlimits, plan.rlimit_count);
+}
 
 int StepSession(const ChildPlan&, Progress&) {
   umask(022);
@@ -113,7 +118,8 @@ int StepTmp(const ChildPlan& plan, Progress&) {
   if (!plan.mount_tmp) return 0;
   int work = -1;
   if (plan.work_below_tmp != nullptr) {
-    work = open_tree(AT_FDCWD, plan.work_below_tmp, AT_RECURSIVE | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+    work = open_tree(AT_FDCWD, plan.work_below_tmp,
+                     AT_RECURSIVE | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
     if (work < 0) return Errno();
   }
   if (mount("tmp", "/tmp", "tmpfs", MS_NOSUID | MS_NODEV, plan.tmp_options) != 0) return Errno();
@@ -132,7 +138,8 @@ int StepDumpable(const ChildPlan&, Progress&) { return SetNotDumpable(); }
 int StepParentDeath(const ChildPlan&, Progress&) { return SetParentDeathSignal(SIGKILL); }
 
 int StepFds(const ChildPlan& plan, Progress& p) {
-  const int keep[kWorkerFds] = {plan.null_fd, plan.null_fd, plan.null_fd, plan.control_fd, plan.result_fd};
+  const int keep[kWorkerFds] = {plan.null_fd, plan.null_fd, plan.null_fd, plan.control_fd,
+                                plan.result_fd};
   const int error = KeepFds(keep, kWorkerFds, true);
   if (error == 0) p.control_fd = kControlFd;
   return error;
@@ -161,7 +168,8 @@ int StepLandlock(const ChildPlan& plan, Progress& p) {
   const int error = RestrictPaths(plan.landlock_abi, plan.rules, plan.rule_count);
   if (error != 0) return error;
   if (plan.landlock_abi >= 4) p.report.tcp = ProbeTcpRefused();
-  if (plan.landlock_abi >= 6) p.report.abstract = ProbeAbstractRefused(kAbstractName, sizeof(kAbstractName) - 1);
+  if (plan.landlock_abi >= 6)
+    p.report.abstract = ProbeAbstractRefused(kAbstractName, sizeof(kAbstractName) - 1);
   if (listener >= 0) close(listener);
   return 0;
 }

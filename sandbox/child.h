@@ -1,8 +1,9 @@
 // The confined child: from clone3 to the work of one call, step by step. The list of steps is the
-// design of the sandbox; each step names the layer it belongs to, and a step that fails ends the call.
+// design of the sandbox; each step names the layer it belongs to, and a step that fails ends the
+// call.
 //
-// Everything here runs between clone3 and the worker's entry in a copy of spawnd: plain system calls
-// on what the parent prepared, no allocation, no lock.
+// Everything here runs between clone3 and the worker's entry in a copy of spawnd: plain system
+// calls on what the parent prepared, no allocation, no lock.
 #pragma once
 
 #include <cstddef>
@@ -18,8 +19,25 @@ namespace krux::sandbox {
 
 // In the order they run; the table in child.cc gives each its name and its layer.
 enum class Step : uint32_t {
-  kMaps, kHostname, kProc, kNftables, kRlimits, kSession, kBoundingSet, kSecurebits, kIds, kTmp, kCaps,
-  kNoNewPrivs, kDumpable, kParentDeath, kFds, kLandlock, kSelfFacts, kSeccomp, kReport,
+  kMaps,
+  kHostname,
+  kProc,
+  kNftables,
+  kRlimits,
+  kSession,
+  kBoundingSet,
+  kSecurebits,
+  kIds,
+  kTmp,
+  kCaps,
+  kNoNewPrivs,
+  kDumpable,
+  kParentDeath,
+  kFds,
+  kLandlock,
+  kSelfFacts,
+  kSeccomp,
+  kReport,
 };
 inline constexpr uint32_t kStepCount = static_cast<uint32_t>(Step::kReport) + 1;
 const char* Name(Step step);
@@ -29,15 +47,15 @@ const char* LayerOf(Step step);
 struct ChildMessage {
   enum Kind : uint32_t { kNetlink = 1, kFailed = 2, kMeasured = 3 };
   Kind kind = kFailed;
-  Step step = Step::kMaps;     // of kFailed
-  int error = 0;               // errno of kFailed
-  SelfFacts self{};            // from here on: of kMeasured
-  int canary = -1;             // 0: refused as it must be (ProbeCanary)
-  int granted = -1;            // 0: opens (ProbeGranted)
-  int tcp = -1;                // 0: refused (ProbeTcpRefused); ABI ≥ 4
-  int abstract = -1;           // 0: refused (ProbeAbstractRefused); ABI ≥ 6
-  int socket_refused = -1;     // 0: refused by the filter (ProbeSocketRefused)
-  int digest_error = -1;       // 0: `digest` is the loaded filter's
+  Step step = Step::kMaps;  // of kFailed
+  int error = 0;            // errno of kFailed
+  SelfFacts self{};         // from here on: of kMeasured
+  int canary = -1;          // 0: refused as it must be (ProbeCanary)
+  int granted = -1;         // 0: opens (ProbeGranted)
+  int tcp = -1;             // 0: refused (ProbeTcpRefused); ABI ≥ 4
+  int abstract = -1;        // 0: refused (ProbeAbstractRefused); ABI ≥ 6
+  int socket_refused = -1;  // 0: refused by the filter (ProbeSocketRefused)
+  int digest_error = -1;    // 0: `digest` is the loaded filter's
   uint8_t digest[kFilterDigestBytes] = {};
 };
 
@@ -55,17 +73,18 @@ struct ChildPlan {
   LandlockPath rules[kMaxLandlockRules] = {};
   size_t rule_count = 0;
   int landlock_abi = 0;
-  const char* granted_path = nullptr;    // opens under the rules; null: no rule
+  const char* granted_path = nullptr;  // opens under the rules; null: no rule
   RlimitEntry rlimits[kMaxRlimits] = {};
   size_t rlimit_count = 0;
-  bool mount_proc = false;               // programs only
-  bool mount_tmp = false;                // programs only: a /tmp of this call's own
-  char tmp_options[96] = {};             // "mode=1777,size=…,nr_inodes=…,uid=1100,gid=1100"
-  const char* work_below_tmp = nullptr;  // WORK when it lies below /tmp: attached again over the new /tmp
+  bool mount_proc = false;    // programs only
+  bool mount_tmp = false;     // programs only: a /tmp of this call's own
+  char tmp_options[96] = {};  // "mode=1777,size=…,nr_inodes=…,uid=1100,gid=1100"
+  const char* work_below_tmp =
+      nullptr;  // WORK when it lies below /tmp: attached again over the new /tmp
   const CompiledFilter* filter = nullptr;
   WorkerEntry entry = nullptr;
   WorkerContext context{};
-  uint32_t skip_steps = 0;               // bits of Step; honoured by the test build only
+  uint32_t skip_steps = 0;  // bits of Step; honoured by the test build only
 };
 
 // Never returns: exits with the entry's status, or 125 when a step failed.

@@ -1,12 +1,12 @@
-// SpawnClient: the only way to ask krux-spawnd for a sandbox. Used by kruxd, by `krux doctor` and by
-// the tests. Asynchronous: requests are packets on one Channel, answers come as Events in order of
-// completion.
+// SpawnClient: the only way to ask krux-spawnd for a sandbox. Used by kruxd, by `krux doctor` and
+// by the tests. Asynchronous: requests are packets on one Channel, answers come as Events in order
+// of completion.
 //
 //   KRUX_TRY(client.OpenWork(tag, std::move(work_socket)));      // → WorkOpened
 //   KRUX_TRY(client.BuildTemplate(tag, template_spec, work_id)); // → TemplateBuilt
-//   KRUX_TRY(client.Spawn(spec));                                // → Ready: confined, measured, waiting
-//   KRUX_TRY(client.Go(spec.call_id));                           // the barrier: the worker acts
-//   …                                                            // → Done
+//   KRUX_TRY(client.Spawn(spec));                                // → Ready: confined, measured,
+//   waiting KRUX_TRY(client.Go(spec.call_id));                           // the barrier: the worker
+//   acts …                                                            // → Done
 #pragma once
 
 #include <optional>
@@ -22,9 +22,10 @@ namespace krux::sandbox {
 // A WORK directory that mountd checked and identified.
 struct WorkOpened {
   uint64_t tag = 0;
-  uint64_t work_id = 0;      // names the directory in BuildTemplate; stable for (uid, device, inode, mount)
-  std::string path;          // host path as mountd resolved it
-  uid_t uid = 0;             // of the client, from the socketpair it made
+  uint64_t work_id =
+      0;             // names the directory in BuildTemplate; stable for (uid, device, inode, mount)
+  std::string path;  // host path as mountd resolved it
+  uid_t uid = 0;     // of the client, from the socketpair it made
   gid_t gid = 0;
   uint64_t device = 0;
   uint64_t inode = 0;
@@ -32,7 +33,7 @@ struct WorkOpened {
 
 struct TemplateBuilt {
   uint64_t tag = 0;
-  std::string idmap;         // "swap", "none" or "child" (02-sandbox mount row), recorded in receipts
+  std::string idmap;  // "swap", "none" or "child" (02-sandbox mount row), recorded in receipts
 };
 
 // The worker exists, every layer is on, the receipt equals the Spec; nothing of the call has run.
@@ -47,19 +48,19 @@ struct Done {
   cbor::Bytes call_id;
   enum class End : uint8_t { kExited, kSignaled, kTimeout, kOom, kCancelled };
   End end = End::kExited;
-  int status = 0;            // exit status or signal number
+  int status = 0;  // exit status or signal number
   uint64_t cpu_us = 0, wall_us = 0, max_rss_kib = 0;
-  UniqueFd result;           // layout: sandbox/result.h
+  UniqueFd result;  // layout: sandbox/result.h
 };
 
 // A request that failed. For Spawn: nothing of the call has run. `layer` is set when a layer could
 // not be established or did not measure as specified; error.code is then kSandbox.
 struct Failed {
-  uint64_t tag = 0;          // of OpenWork or BuildTemplate
-  cbor::Bytes call_id;       // of Spawn
+  uint64_t tag = 0;     // of OpenWork or BuildTemplate
+  cbor::Bytes call_id;  // of Spawn
   Error error;
   std::string layer;
-  Receipt receipt;           // what had been measured so far
+  Receipt receipt;  // what had been measured so far
 };
 
 using Event = std::variant<WorkOpened, TemplateBuilt, Ready, Done, Failed>;

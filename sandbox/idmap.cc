@@ -15,14 +15,15 @@ namespace krux::sandbox {
 std::string SwapMap(uint32_t a, uint32_t b) {
   const auto line = [](uint64_t inside, uint64_t outside, uint64_t count) {
     if (count == 0) return std::string();
-    return std::to_string(inside) + " " + std::to_string(outside) + " " + std::to_string(count) + "\n";
+    return std::to_string(inside) + " " + std::to_string(outside) + " " + std::to_string(count) +
+           "\n";
   };
   constexpr uint64_t kEnd = 4294967295;  // (uid_t)-1 is no id
   const uint64_t low = std::min(a, b);
   const uint64_t high = std::max(a, b);
   if (low == high) return line(0, 0, kEnd);
-  return line(0, 0, low) + line(low, high, 1) + line(low + 1, low + 1, high - low - 1) + line(high, low, 1) +
-         line(high + 1, high + 1, kEnd - high - 1);
+  return line(0, 0, low) + line(low, high, 1) + line(low + 1, low + 1, high - low - 1) +
+         line(high, low, 1) + line(high + 1, high + 1, kEnd - high - 1);
 }
 
 Result<UniqueFd> MakeSwapNamespace(uint32_t caller_uid, uint32_t caller_gid, uint32_t worker_id) {
@@ -35,7 +36,8 @@ Result<UniqueFd> MakeSwapNamespace(uint32_t caller_uid, uint32_t caller_gid, uin
   const auto take = [&]() -> Result<UniqueFd> {
     UniqueFd proc(open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC));
     const UniqueFd dir = KRUX_TRY(OpenProcPid(proc.get(), holder.pid));
-    KRUX_TRY(WriteIdMaps(dir.get(), SwapMap(caller_uid, worker_id), SwapMap(caller_gid, worker_id)));
+    KRUX_TRY(
+        WriteIdMaps(dir.get(), SwapMap(caller_uid, worker_id), SwapMap(caller_gid, worker_id)));
     UniqueFd ns(openat(dir.get(), "ns/user", O_RDONLY | O_CLOEXEC));
     if (!ns.valid()) return SysError(ExitCode::kSandbox, "open user namespace", errno);
     return ns;

@@ -1,6 +1,6 @@
 // The id map of a WORK mount: a bijection that swaps the caller's id with the worker's outer id, so
-// that inside the sandbox the caller's files belong to the worker and new files belong to the caller.
-// mount_setattr(2) MOUNT_ATTR_IDMAP, Documentation/filesystems/idmappings.rst.
+// that inside the sandbox the caller's files belong to the worker and new files belong to the
+// caller. mount_setattr(2) MOUNT_ATTR_IDMAP, Documentation/filesystems/idmappings.rst.
 //
 //   SwapMap(1000, 990) == "0 0 990\n990 1000 1\n991 991 9\n1000 990 1\n1001 1001 4294966294\n"
 //

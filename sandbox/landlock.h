@@ -1,6 +1,6 @@
-// Probes of Landlock: the kernel shows no domain to anybody (no file in /proc, no system call), so a
-// worker tries, live, what its domain must refuse and what it must let pass. RestrictPaths itself is
-// base/landlock.h.
+// Probes of Landlock: the kernel shows no domain to anybody (no file in /proc, no system call), so
+// a worker tries, live, what its domain must refuse and what it must let pass. RestrictPaths itself
+// is base/landlock.h.
 //
 //   if (int error = ProbeCanary("/.krux-canary"); error < 0) ... // is there a domain at all?
 //   if (int error = ProbeGranted("/home/u/work"); error < 0) ... // and does it let the grant pass?

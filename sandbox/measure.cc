@@ -45,7 +45,8 @@ class Comparison {
     if (!holds && !out_.mismatch) out_.mismatch = Mismatch{Name(layer), message};
   }
   void Equal(Layer layer, const char* what, const std::string& wanted, const std::string& got) {
-    Require(wanted == got, layer, std::string(what) + ": expected `" + wanted + "`, measured `" + got + "`");
+    Require(wanted == got, layer,
+            std::string(what) + ": expected `" + wanted + "`, measured `" + got + "`");
   }
 
   void Status(const std::string& status);
@@ -66,12 +67,14 @@ class Comparison {
 void Comparison::Status(const std::string& status) {
   const std::string id = std::to_string(expected_.seen_uid);
   const std::string ids = id + " " + id + " " + id + " " + id;
-  Record("ids", cbor::Map{{"uid", StatusLine(status, "Uid")}, {"gid", StatusLine(status, "Gid")}}, Evidence::kKernel);
+  Record("ids", cbor::Map{{"uid", StatusLine(status, "Uid")}, {"gid", StatusLine(status, "Gid")}},
+         Evidence::kKernel);
   Equal(Layer::kUser, "uid", ids, StatusLine(status, "Uid"));
   Equal(Layer::kUser, "gid", ids, StatusLine(status, "Gid"));
 
   std::string groups;
-  for (const uint32_t group : expected_.groups) groups += (groups.empty() ? "" : " ") + std::to_string(group);
+  for (const uint32_t group : expected_.groups)
+    groups += (groups.empty() ? "" : " ") + std::to_string(group);
   Record("groups", StatusLine(status, "Groups"), Evidence::kKernel);
   Equal(Layer::kUser, "groups", groups, StatusLine(status, "Groups"));
 
@@ -106,7 +109,8 @@ void Comparison::Namespaces(int dir) {
   for (size_t i = 0; i < kNamespaces.size(); ++i) {
     const uint64_t id = ids ? (*ids)[i] : 0;
     map.Set(kNamespaces[i].name, id);
-    Require(id != 0 && id != expected_.outside[i] && id != expected_.template_mount_ns, static_cast<Layer>(kNamespaces[i].layer),
+    Require(id != 0 && id != expected_.outside[i] && id != expected_.template_mount_ns,
+            static_cast<Layer>(kNamespaces[i].layer),
             std::string(kNamespaces[i].name) + " namespace is not the call's own");
   }
   Record("namespaces", std::move(map), Evidence::kKernel);
@@ -114,20 +118,25 @@ void Comparison::Namespaces(int dir) {
 
 void Comparison::Mounts(int dir) {
   const Result<std::string> text = ReadFileAt(dir, "mountinfo");
-  const std::vector<std::string> mounts = text ? NormaliseMountinfo(*text) : std::vector<std::string>{"unreadable"};
-  // A record has room for a normal tree; of a WORK with very many mounts below it only the count stands.
+  const std::vector<std::string> mounts =
+      text ? NormaliseMountinfo(*text) : std::vector<std::string>{"unreadable"};
+  // A record has room for a normal tree; of a WORK with very many mounts below it only the count
+  // stands.
   constexpr size_t kListed = 64;
   cbor::Array list;
-  for (size_t i = 0; i < mounts.size() && mounts.size() <= kListed; ++i) list.emplace_back(mounts[i]);
+  for (size_t i = 0; i < mounts.size() && mounts.size() <= kListed; ++i)
+    list.emplace_back(mounts[i]);
   if (mounts.size() > kListed) list.emplace_back(std::to_string(mounts.size()) + " mounts");
   Record("mounts", std::move(list), Evidence::kKernel);
   std::string difference;
   for (const std::string& mount : mounts) {
-    if (std::find(expected_.mounts.begin(), expected_.mounts.end(), mount) == expected_.mounts.end()) {
+    if (std::find(expected_.mounts.begin(), expected_.mounts.end(), mount) ==
+        expected_.mounts.end()) {
       difference = "unexpected mount `" + mount + "`";
     }
   }
-  if (difference.empty() && mounts != expected_.mounts) difference = "a mount of the template is missing";
+  if (difference.empty() && mounts != expected_.mounts)
+    difference = "a mount of the template is missing";
   Require(difference.empty(), Layer::kMount, difference);
 }
 
@@ -143,21 +152,24 @@ void Comparison::Cgroup(int dir, const CgroupLeaf& leaf) {
   }
   Record("cgroup", path, Evidence::kKernel);
   const std::string& name = expected_.cgroup_name;
-  Require(path.size() > name.size() && path.compare(path.size() - name.size() - 1, std::string::npos, "/" + name) == 0,
+  Require(path.size() > name.size() &&
+              path.compare(path.size() - name.size() - 1, std::string::npos, "/" + name) == 0,
           Layer::kCgroup, "cgroup: expected leaf `" + name + "`, measured `" + path + "`");
   const cbor::Map limits = leaf.ReadLimits();
   Record("cgroup_limits", limits, Evidence::kKernel);
   for (const auto& [file, value] : expected_.cgroup_limits) {
     const cbor::Value* got = limits.Find(file);
-    Equal(Layer::kCgroup, file.text()->c_str(), *value.text(), got != nullptr ? *got->text() : "absent");
+    Equal(Layer::kCgroup, file.text()->c_str(), *value.text(),
+          got != nullptr ? *got->text() : "absent");
   }
 }
 
 void Comparison::Rlimits(pid_t pid) {
   cbor::Map map;
   for (const RlimitEntry& entry : expected_.rlimits) {
-    struct rlimit got {};
-    const bool read = prlimit(pid, static_cast<__rlimit_resource>(entry.resource), nullptr, &got) == 0;
+    struct rlimit got{};
+    const bool read =
+        prlimit(pid, static_cast<__rlimit_resource>(entry.resource), nullptr, &got) == 0;
     map.Set(entry.name, static_cast<uint64_t>(got.rlim_max));
     Require(read && got.rlim_max <= entry.value && got.rlim_cur <= entry.value, Layer::kRlimits,
             std::string("rlimit ") + entry.name + " is wider than specified");
@@ -168,7 +180,8 @@ void Comparison::Rlimits(pid_t pid) {
 void Comparison::Fds(int dir) {
   std::vector<uint64_t> fds;
   const int fd = openat(dir, "fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (const std::unique_ptr<DIR, int (*)(DIR*)> list(fd >= 0 ? fdopendir(fd) : nullptr, closedir); list != nullptr) {
+  if (const std::unique_ptr<DIR, int (*)(DIR*)> list(fd >= 0 ? fdopendir(fd) : nullptr, closedir);
+      list != nullptr) {
     while (const dirent* entry = readdir(list.get())) {
       if (entry->d_name[0] != '.') fds.push_back(std::strtoull(entry->d_name, nullptr, 10));
     }
@@ -186,25 +199,32 @@ void Comparison::Fds(int dir) {
 
 void Comparison::Nftables(int netlink_fd) {
   const Result<cbor::Value> dump =
-      netlink_fd >= 0 ? DumpNft(netlink_fd) : Fail(ExitCode::kSandbox, "nftables", "no netlink socket came out");
+      netlink_fd >= 0 ? DumpNft(netlink_fd)
+                      : Fail(ExitCode::kSandbox, "nftables", "no netlink socket came out");
   if (dump) Record("nftables", *dump, Evidence::kKernel);
-  Require(dump && NftMatches(*dump), Layer::kNftables,
-          dump ? "the network namespace does not hold the default-drop table" : dump.error().message);
+  Require(
+      dump && NftMatches(*dump), Layer::kNftables,
+      dump ? "the network namespace does not hold the default-drop table" : dump.error().message);
 }
 
 void Comparison::Probes(const ChildMessage& probes) {
-  const auto failed = [](int error) { return std::string(": probe answered ") + std::to_string(error); };
+  const auto failed = [](int error) {
+    return std::string(": probe answered ") + std::to_string(error);
+  };
   const cbor::Bytes digest(probes.digest, probes.digest + kFilterDigestBytes);
   Record("seccomp_digest", digest, Evidence::kProbe);
-  Require(probes.digest_error == 0 && std::memcmp(probes.digest, expected_.filter->digest, kFilterDigestBytes) == 0,
+  Require(probes.digest_error == 0 &&
+              std::memcmp(probes.digest, expected_.filter->digest, kFilterDigestBytes) == 0,
           Layer::kSeccomp, "the loaded filter is not the specified one");
   Record("socket", probes.socket_refused, Evidence::kProbe);
-  Require(probes.socket_refused == 0, Layer::kSeccomp, "socket(2) is not refused" + failed(probes.socket_refused));
+  Require(probes.socket_refused == 0, Layer::kSeccomp,
+          "socket(2) is not refused" + failed(probes.socket_refused));
   Record("landlock_abi", expected_.landlock_abi, Evidence::kKernel);
   Record("landlock_canary", probes.canary, Evidence::kProbe);
   Require(probes.canary == 0, Layer::kLandlock, "an ungranted file opens" + failed(probes.canary));
   Record("landlock_granted", probes.granted, Evidence::kProbe);
-  Require(probes.granted == 0, Layer::kLandlock, "a granted path does not open" + failed(probes.granted));
+  Require(probes.granted == 0, Layer::kLandlock,
+          "a granted path does not open" + failed(probes.granted));
   cbor::Array unprovable;
   if (expected_.landlock_abi >= 4) {
     Record("landlock_tcp", probes.tcp, Evidence::kProbe);
@@ -214,23 +234,26 @@ void Comparison::Probes(const ChildMessage& probes) {
   }
   if (expected_.landlock_abi >= 6) {
     Record("landlock_scope", probes.abstract, Evidence::kProbe);
-    Require(probes.abstract == 0, Layer::kLandlock, "abstract sockets are not refused" + failed(probes.abstract));
+    Require(probes.abstract == 0, Layer::kLandlock,
+            "abstract sockets are not refused" + failed(probes.abstract));
   } else {
     unprovable.emplace_back("landlock_scope");
   }
   Record("unprovable", std::move(unprovable), Evidence::kKernel);
   Record("securebits", probes.self.securebits, Evidence::kSelf);
-  Require(probes.self.securebits == ExpectedSecurebits(), Layer::kCaps, "securebits are not locked");
+  Require(probes.self.securebits == ExpectedSecurebits(), Layer::kCaps,
+          "securebits are not locked");
   Record("pdeathsig", probes.self.parent_death_signal, Evidence::kSelf);
-  Require(probes.self.parent_death_signal == SIGKILL, Layer::kPid, "the worker would outlive krux-spawnd");
+  Require(probes.self.parent_death_signal == SIGKILL, Layer::kPid,
+          "the worker would outlive krux-spawnd");
   Record("dumpable", probes.self.dumpable, Evidence::kSelf);
   Require(probes.self.dumpable == 0, Layer::kCaps, "the worker is dumpable");
 }
 
 }  // namespace
 
-Measured Measure(const Expected& expected, pid_t pid, int proc_pid_fd, int netlink_fd, const CgroupLeaf& leaf,
-                 const ChildMessage& probes) {
+Measured Measure(const Expected& expected, pid_t pid, int proc_pid_fd, int netlink_fd,
+                 const CgroupLeaf& leaf, const ChildMessage& probes) {
   Measured out;
   Comparison compare(expected, out);
   const Result<std::string> status = ReadFileAt(proc_pid_fd, "status");

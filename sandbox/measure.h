@@ -14,19 +14,19 @@
 namespace krux::sandbox {
 
 struct Expected {
-  uint32_t seen_uid = kInsideId;          // the worker's uid in spawnd's eyes: 1100; rootless 0
-  std::string id_map;                     // "1100 1100 1"; rootless "1100 0 1"
-  std::vector<uint32_t> groups;           // rootless: the caller's supplementary groups, which stay
-  NamespaceIds outside{};                 // spawnd's own
-  uint64_t template_mount_ns = 0;         // the worker has a copy of it, never itself
-  std::vector<std::string> mounts;        // NormaliseMountinfo
+  uint32_t seen_uid = kInsideId;    // the worker's uid in spawnd's eyes: 1100; rootless 0
+  std::string id_map;               // "1100 1100 1"; rootless "1100 0 1"
+  std::vector<uint32_t> groups;     // rootless: the caller's supplementary groups, which stay
+  NamespaceIds outside{};           // spawnd's own
+  uint64_t template_mount_ns = 0;   // the worker has a copy of it, never itself
+  std::vector<std::string> mounts;  // NormaliseMountinfo
   std::vector<RlimitEntry> rlimits;
   int seccomp_filters = 1;
   const CompiledFilter* filter = nullptr;
   int landlock_abi = 0;
-  bool cgroup_whole = false;              // leaf and every controller
-  std::string cgroup_name;                // leaf's own name; empty: no leaf can be made
-  cbor::Map cgroup_limits;                // expected
+  bool cgroup_whole = false;  // leaf and every controller
+  std::string cgroup_name;    // leaf's own name; empty: no leaf can be made
+  cbor::Map cgroup_limits;    // expected
   std::string idmap;
 };
 
@@ -40,9 +40,9 @@ struct Measured {
   std::optional<Mismatch> mismatch;  // the first difference
 };
 
-// `proc_pid_fd`: /proc/<pid> of the child; `netlink_fd`: opened in its network namespace; `leaf` may be
-// invalid. Costs about 0.2 ms.
-Measured Measure(const Expected& expected, pid_t pid, int proc_pid_fd, int netlink_fd, const CgroupLeaf& leaf,
-                 const ChildMessage& probes);
+// `proc_pid_fd`: /proc/<pid> of the child; `netlink_fd`: opened in its network namespace; `leaf`
+// may be invalid. Costs about 0.2 ms.
+Measured Measure(const Expected& expected, pid_t pid, int proc_pid_fd, int netlink_fd,
+                 const CgroupLeaf& leaf, const ChildMessage& probes);
 
 }  // namespace krux::sandbox

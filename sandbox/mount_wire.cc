@@ -34,8 +34,12 @@ cbor::Bytes EncodeRequest(const Request& request) {
   const auto& get = std::get<GetMounts>(request);
   cbor::Array trees;
   for (const std::string& tree : get.trees) trees.emplace_back(tree);
-  return cbor::Encode(cbor::Map{{"type", "get_mounts"}, {"tag", get.tag},   {"work_id", get.work_id},
-                                {"writable", get.writable}, {"exec", get.exec}, {"trees", std::move(trees)}});
+  return cbor::Encode(cbor::Map{{"type", "get_mounts"},
+                                {"tag", get.tag},
+                                {"work_id", get.work_id},
+                                {"writable", get.writable},
+                                {"exec", get.exec},
+                                {"trees", std::move(trees)}});
 }
 
 Result<Request> DecodeRequest(std::span<const uint8_t> bytes) {
@@ -55,7 +59,8 @@ Result<Request> DecodeRequest(std::span<const uint8_t> bytes) {
     get.writable = r.Boolean("writable");
     get.exec = r.Boolean("exec");
     for (const cbor::Value& tree : r.List("trees", 32)) {
-      if (tree.text() == nullptr) return Fail(ExitCode::kBadData, "mountd", "program tree is not text");
+      if (tree.text() == nullptr)
+        return Fail(ExitCode::kBadData, "mountd", "program tree is not text");
       get.trees.push_back(*tree.text());
     }
     request = std::move(get);
@@ -69,16 +74,22 @@ Result<Request> DecodeRequest(std::span<const uint8_t> bytes) {
 cbor::Bytes EncodeReply(const Reply& reply) {
   if (std::holds_alternative<Joined>(reply)) return cbor::Encode(cbor::Map{{"type", "joined"}});
   if (const auto* w = std::get_if<Work>(&reply)) {
-    return cbor::Encode(cbor::Map{{"type", "work"}, {"tag", w->tag}, {"work_id", w->work_id}, {"path", w->path},
-                                  {"uid", w->uid},  {"gid", w->gid}, {"device", w->device},   {"inode", w->inode}});
+    return cbor::Encode(cbor::Map{{"type", "work"},
+                                  {"tag", w->tag},
+                                  {"work_id", w->work_id},
+                                  {"path", w->path},
+                                  {"uid", w->uid},
+                                  {"gid", w->gid},
+                                  {"device", w->device},
+                                  {"inode", w->inode}});
   }
   if (const auto* m = std::get_if<Mounts>(&reply)) {
     cbor::Array trees;
     for (const Mounts::Tree& t : m->trees) {
       trees.emplace_back(cbor::Map{{"path", t.path}, {"kind", t.kind}, {"target", t.target}});
     }
-    return cbor::Encode(
-        cbor::Map{{"type", "mounts"}, {"tag", m->tag}, {"idmap", m->idmap}, {"trees", std::move(trees)}});
+    return cbor::Encode(cbor::Map{
+        {"type", "mounts"}, {"tag", m->tag}, {"idmap", m->idmap}, {"trees", std::move(trees)}});
   }
   const auto& refused = std::get<Refused>(reply);
   return cbor::Encode(cbor::Map{{"type", "refused"},

@@ -11,12 +11,16 @@
 
 namespace krux::sandbox::mountwire {
 
-// spawnd's first packet, from inside its fresh user namespace; + 1 fd, that namespace. mountd writes
-// its maps (root) or writes them and joins it (rootless). The sender's pid is SCM_CREDENTIALS.
+// spawnd's first packet, from inside its fresh user namespace; + 1 fd, that namespace. mountd
+// writes its maps (root) or writes them and joins it (rootless). The sender's pid is
+// SCM_CREDENTIALS.
 struct Join {};
 // A client's WORK: + 1 fd, the socketpair end in which the client queued its directory.
-struct OpenWork { uint64_t tag = 0; };
-// Detached mounts for one template: WORK first, then the program trees that are directories or files.
+struct OpenWork {
+  uint64_t tag = 0;
+};
+// Detached mounts for one template: WORK first, then the program trees that are directories or
+// files.
 struct GetMounts {
   uint64_t tag = 0;
   uint64_t work_id = 0;

@@ -22,11 +22,25 @@
 namespace krux::sandbox {
 namespace {
 
-// What the exec template may hold of the host, read-only. The list is part of this root-owned program.
-constexpr const char* kProgramTrees[] = {
-    "/usr",       "/bin",        "/sbin",         "/lib",       "/lib32",       "/lib64",      "/libx32",
-    "/dev/null",  "/dev/zero",   "/dev/full",     "/dev/random", "/dev/urandom", "/etc/alternatives",
-    "/etc/ssl/certs", "/etc/ca-certificates", "/etc/ld.so.cache", "/etc/localtime"};
+// What the exec template may hold of the host, read-only. The list is part of this root-owned
+// program.
+constexpr const char* kProgramTrees[] = {"/usr",
+                                         "/bin",
+                                         "/sbin",
+                                         "/lib",
+                                         "/lib32",
+                                         "/lib64",
+                                         "/libx32",
+                                         "/dev/null",
+                                         "/dev/zero",
+                                         "/dev/full",
+                                         "/dev/random",
+                                         "/dev/urandom",
+                                         "/etc/alternatives",
+                                         "/etc/ssl/certs",
+                                         "/etc/ca-certificates",
+                                         "/etc/ld.so.cache",
+                                         "/etc/localtime"};
 
 struct Work {
   UniqueFd directory;
@@ -38,7 +52,11 @@ struct Work {
 class Mountd {
  public:
   explicit Mountd(const MountdOptions& options)
-      : options_(options), channel_(UniqueFd(options.channel_fd)), rootless_(geteuid() != 0), own_uid_(geteuid()), own_gid_(getegid()) {}
+      : options_(options),
+        channel_(UniqueFd(options.channel_fd)),
+        rootless_(geteuid() != 0),
+        own_uid_(geteuid()),
+        own_gid_(getegid()) {}
 
   int Run() {
     // Opened before a rootless mountd moves into its own copy of the tree: it goes on showing the
@@ -49,7 +67,8 @@ class Mountd {
     if (!host_mountinfo_.valid() || !channel_.EnableCredentials()) return ToInt(ExitCode::kSandbox);
     for (;;) {
       pollfd fds[] = {{channel_.fd(), POLLIN, 0}, {options_.lifeline_fd, POLLIN, 0}};
-      if (poll(fds, options_.lifeline_fd >= 0 ? 2 : 1, -1) < 0 && errno != EINTR) return ToInt(ExitCode::kInternal);
+      if (poll(fds, options_.lifeline_fd >= 0 ? 2 : 1, -1) < 0 && errno != EINTR)
+        return ToInt(ExitCode::kInternal);
       if (fds[1].revents != 0) return 0;
       if (fds[0].revents == 0) continue;
       Result<Packet> packet = channel_.Receive(1);
@@ -87,8 +106,10 @@ class Mountd {
 
   // spawnd sits in a user namespace it has just made; this gives it its ids, and no others.
   Result<Answer> Join(Packet& packet) {
-    if (packet.fds.size() != 1) return Fail(ExitCode::kBadData, "join", "`join` carries no user namespace");
-    // Ids are handed out once: whoever speaks for spawnd later gets none for a namespace of its choice.
+    if (packet.fds.size() != 1)
+      return Fail(ExitCode::kBadData, "join", "`join` carries no user namespace");
+    // Ids are handed out once: whoever speaks for spawnd later gets none for a namespace of its
+    // choice.
     if (joined_) return Fail(ExitCode::kDenied, "join", "krux-spawnd has its ids already");
     const UniqueFd proc(open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC));
     const UniqueFd dir = KRUX_TRY(OpenProcPid(proc.get(), packet.sender.pid));
@@ -105,7 +126,8 @@ class Mountd {
     KRUX_TRY(WriteIdMaps(dir.get(), map, gid_map));
     joined_ = true;
     if (rootless_) {
-      if (setns(packet.fds[0].get(), CLONE_NEWUSER) != 0) return SysError(ExitCode::kSandbox, "join user namespace", errno);
+      if (setns(packet.fds[0].get(), CLONE_NEWUSER) != 0)
+        return SysError(ExitCode::kSandbox, "join user namespace", errno);
       if (unshare(CLONE_NEWNS) != 0) return SysError(ExitCode::kSandbox, "copy mount tree", errno);
       if (mount(nullptr, "/", nullptr, MS_REC | MS_SLAVE, nullptr) != 0) {
         return SysError(ExitCode::kSandbox, "make mount tree a slave", errno);
@@ -122,38 +144,48 @@ class Mountd {
     getsockopt(client.fd(), SOL_SOCKET, SO_DOMAIN, &domain, &size);
     getsockopt(client.fd(), SOL_SOCKET, SO_TYPE, &type, &size);
     if (domain != AF_UNIX || type != SOCK_SEQPACKET) {
-      return Fail(ExitCode::kBadData, "work", "the work descriptor must be one end of a SEQPACKET socketpair");
+      return Fail(ExitCode::kBadData, "work",
+                  "the work descriptor must be one end of a SEQPACKET socketpair");
     }
     KRUX_TRY(client.SetNonBlocking(true));
-    // unix(7): for a socketpair SO_PEERCRED is who made it. No field from kruxd says who the caller is.
+    // unix(7): for a socketpair SO_PEERCRED is who made it. No field from kruxd says who the caller
+    // is.
     PeerCredentials peer = KRUX_TRY(client.Peer());
-    // Rootless we live in a user namespace that maps the one caller to 0, and the kernel answers in its
-    // terms (user_namespaces(7)); everybody else reads 65534 and stays nobody.
+    // Rootless we live in a user namespace that maps the one caller to 0, and the kernel answers in
+    // its terms (user_namespaces(7)); everybody else reads 65534 and stays nobody.
     if (rootless_ && peer.uid == 0) peer.uid = own_uid_;
     if (rootless_ && peer.gid == 0) peer.gid = own_gid_;
     Packet queued = KRUX_TRY(client.Receive(1));
-    if (queued.fds.size() != 1) return Fail(ExitCode::kBadData, "work", "the client queued no directory");
-    CheckedWork checked = KRUX_TRY(CheckWork(queued.fds[0].get(), host_mountinfo_.get(), options_.protected_dirs));
+    if (queued.fds.size() != 1)
+      return Fail(ExitCode::kBadData, "work", "the client queued no directory");
+    CheckedWork checked =
+        KRUX_TRY(CheckWork(queued.fds[0].get(), host_mountinfo_.get(), options_.protected_dirs));
     const uint64_t id = Remember(peer, checked);
-    return Answer{mountwire::Work{tag, id, checked.path, peer.uid, peer.gid, checked.device, checked.inode}, {}};
+    return Answer{
+        mountwire::Work{tag, id, checked.path, peer.uid, peer.gid, checked.device, checked.inode},
+        {}};
   }
 
-  // The same directory of the same caller keeps its number; the oldest number goes when there are too many.
+  // The same directory of the same caller keeps its number; the oldest number goes when there are
+  // too many.
   uint64_t Remember(const PeerCredentials& peer, CheckedWork& checked) {
     for (auto& [id, work] : works_) {
-      if (work.uid == peer.uid && work.gid == peer.gid && work.device == checked.device && work.inode == checked.inode) {
+      if (work.uid == peer.uid && work.gid == peer.gid && work.device == checked.device &&
+          work.inode == checked.inode) {
         work.directory = std::move(checked.directory);
         return id;
       }
     }
     if (works_.size() >= mountwire::kMaxWorks) works_.erase(works_.begin());
-    works_[++last_id_] = Work{std::move(checked.directory), checked.device, checked.inode, peer.uid, peer.gid};
+    works_[++last_id_] =
+        Work{std::move(checked.directory), checked.device, checked.inode, peer.uid, peer.gid};
     return last_id_;
   }
 
   Result<Answer> GetMounts(const mountwire::GetMounts& get) {
     const auto found = works_.find(get.work_id);
-    if (found == works_.end()) return Fail(ExitCode::kNotFound, "mounts", "work directory is not open any more; retry");
+    if (found == works_.end())
+      return Fail(ExitCode::kNotFound, "mounts", "work directory is not open any more; retry");
     Answer answer;
     mountwire::Mounts mounts;
     mounts.tag = get.tag;
@@ -161,17 +193,21 @@ class Mountd {
     for (const std::string& tree : get.trees) {
       const bool known = std::any_of(std::begin(kProgramTrees), std::end(kProgramTrees),
                                      [&](const char* allowed) { return tree == allowed; });
-      if (!known) return Fail(ExitCode::kDenied, "mounts", "`" + tree + "` is not a program tree of this host");
+      if (!known)
+        return Fail(ExitCode::kDenied, "mounts",
+                    "`" + tree + "` is not a program tree of this host");
       mounts.trees.push_back(KRUX_TRY(CloneTree(tree, answer.fds)));
     }
     answer.reply = std::move(mounts);
     return answer;
   }
 
-  Result<UniqueFd> CloneWork(const Work& work, const mountwire::GetMounts& get, std::string& idmap) {
-    UniqueFd fd(open_tree(work.directory.get(), "", AT_EMPTY_PATH | AT_RECURSIVE | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC));
+  Result<UniqueFd> CloneWork(const Work& work, const mountwire::GetMounts& get,
+                             std::string& idmap) {
+    UniqueFd fd(open_tree(work.directory.get(), "",
+                          AT_EMPTY_PATH | AT_RECURSIVE | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC));
     if (!fd.valid()) return SysError(ExitCode::kSandbox, "clone work mount", errno);
-    struct mount_attr attr {};
+    struct mount_attr attr{};
     attr.attr_set = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | (get.writable ? 0u : MOUNT_ATTR_RDONLY) |
                     (get.exec ? 0u : MOUNT_ATTR_NOEXEC);
     attr.propagation = MS_PRIVATE;
@@ -180,19 +216,22 @@ class Mountd {
     }
     idmap = "none";
     if (!rootless_) {
-      // Where the file system refuses (overlayfs and others) or root lacks the id range (containers)
-      // the files open by their 'other' bits; the receipt says so, no other map ever takes its place.
+      // Where the file system refuses (overlayfs and others) or root lacks the id range
+      // (containers) the files open by their 'other' bits; the receipt says so, no other map ever
+      // takes its place.
       const Result<UniqueFd> map = MakeSwapNamespace(work.uid, work.gid, options_.worker_id);
-      struct mount_attr swap {};
+      struct mount_attr swap{};
       swap.attr_set = MOUNT_ATTR_IDMAP;
       swap.userns_fd = map ? static_cast<uint64_t>(map->get()) : 0;
-      if (map && mount_setattr(fd.get(), "", AT_EMPTY_PATH | AT_RECURSIVE, &swap, sizeof(swap)) == 0) idmap = "swap";
+      if (map &&
+          mount_setattr(fd.get(), "", AT_EMPTY_PATH | AT_RECURSIVE, &swap, sizeof(swap)) == 0)
+        idmap = "swap";
     }
     return fd;
   }
 
   Result<mountwire::Mounts::Tree> CloneTree(const std::string& path, std::vector<UniqueFd>& fds) {
-    struct stat st {};
+    struct stat st{};
     if (lstat(path.c_str(), &st) != 0) return mountwire::Mounts::Tree{path, "absent", ""};
     if (S_ISLNK(st.st_mode)) {
       char target[4096];
@@ -200,10 +239,13 @@ class Mountd {
       if (size <= 0) return SysError(ExitCode::kSandbox, "read link", errno);
       return mountwire::Mounts::Tree{path, "link", std::string(target, static_cast<size_t>(size))};
     }
-    UniqueFd fd(open_tree(AT_FDCWD, path.c_str(), AT_SYMLINK_NOFOLLOW | AT_RECURSIVE | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC));
+    UniqueFd fd(
+        open_tree(AT_FDCWD, path.c_str(),
+                  AT_SYMLINK_NOFOLLOW | AT_RECURSIVE | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC));
     if (!fd.valid()) return SysError(ExitCode::kSandbox, "clone " + path, errno);
-    struct mount_attr attr {};
-    attr.attr_set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | (S_ISCHR(st.st_mode) ? MOUNT_ATTR_NOEXEC : MOUNT_ATTR_NODEV);
+    struct mount_attr attr{};
+    attr.attr_set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID |
+                    (S_ISCHR(st.st_mode) ? MOUNT_ATTR_NOEXEC : MOUNT_ATTR_NODEV);
     attr.propagation = MS_PRIVATE;
     if (mount_setattr(fd.get(), "", AT_EMPTY_PATH | AT_RECURSIVE, &attr, sizeof(attr)) != 0) {
       return SysError(ExitCode::kSandbox, "protect " + path, errno);

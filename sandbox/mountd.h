@@ -10,9 +10,9 @@
 namespace krux::sandbox {
 
 struct MountdOptions {
-  int channel_fd = -1;    // to krux-spawnd
-  int lifeline_fd = -1;   // end of file = the supervisor is gone
-  uint32_t worker_id = 0; // outer uid and gid of workers; rootless: the caller's
+  int channel_fd = -1;                      // to krux-spawnd
+  int lifeline_fd = -1;                     // end of file = the supervisor is gone
+  uint32_t worker_id = 0;                   // outer uid and gid of workers; rootless: the caller's
   std::vector<std::string> protected_dirs;  // krux's own folders: WORK may not overlap them
 };
 

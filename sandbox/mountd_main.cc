@@ -14,7 +14,8 @@ int main(int argc, char** argv) {
   if (const char* id = FlagValue(argc, argv, "--worker-id")) {
     options.worker_id = static_cast<uint32_t>(std::strtoul(id, nullptr, 10));
   }
-  for (int n = 0; const char* dir = FlagValue(argc, argv, "--protect", n); ++n) options.protected_dirs.emplace_back(dir);
+  for (int n = 0; const char* dir = FlagValue(argc, argv, "--protect", n); ++n)
+    options.protected_dirs.emplace_back(dir);
   if (options.channel_fd < 0) {
     std::fputs("krux-mountd: started by `krux gateway`, not by hand\n", stderr);
     return krux::ToInt(krux::ExitCode::kUsage);

@@ -47,8 +47,8 @@ Result<Cloned> CloneProcess(uint64_t flags, int cgroup_fd) {
 }
 
 Result<void> WriteIdMaps(int proc_pid_fd, std::string_view uid_map, std::string_view gid_map) {
-  // user_namespaces(7): setgroups must be denied before an unprivileged gid_map is written; it stays
-  // denied where privileged as well, nobody inside needs it.
+  // user_namespaces(7): setgroups must be denied before an unprivileged gid_map is written; it
+  // stays denied where privileged as well, nobody inside needs it.
   KRUX_TRY(WriteFileAt(proc_pid_fd, "setgroups", "deny"));
   KRUX_TRY(WriteFileAt(proc_pid_fd, "gid_map", gid_map));
   return WriteFileAt(proc_pid_fd, "uid_map", uid_map);
@@ -60,7 +60,7 @@ Result<NamespaceIds> ReadNamespaceIds(int proc_pid_fd) {
     char path[32];
     std::strcpy(path, "ns/");
     std::strcat(path, kNamespaces[i].name);
-    struct stat st {};
+    struct stat st{};
     if (fstatat(proc_pid_fd, path, &st, 0) != 0) return SysError(ExitCode::kSandbox, path, errno);
     ids[i] = st.st_ino;
   }

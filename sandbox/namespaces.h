@@ -1,4 +1,5 @@
-// Namespaces: clone3(2), id maps, and the identity of namespaces. user_namespaces(7), namespaces(7).
+// Namespaces: clone3(2), id maps, and the identity of namespaces. user_namespaces(7),
+// namespaces(7).
 //
 //   CloneRequest request{.flags = kWorkerNamespaces, .cgroup_fd = leaf.get()};
 //   Cloned child = KRUX_TRY(CloneProcess(request));
@@ -37,8 +38,8 @@ struct Cloned {
 // (CLONE_INTO_CGROUP: never by writing cgroup.procs, which costs milliseconds and races).
 Result<Cloned> CloneProcess(uint64_t flags, int cgroup_fd);
 
-// Writes setgroups "deny", gid_map and uid_map of the process directory `proc_pid_fd`, each one write
-// as the kernel demands. A map is lines of "<inside> <outside> <count>".
+// Writes setgroups "deny", gid_map and uid_map of the process directory `proc_pid_fd`, each one
+// write as the kernel demands. A map is lines of "<inside> <outside> <count>".
 Result<void> WriteIdMaps(int proc_pid_fd, std::string_view uid_map, std::string_view gid_map);
 
 // Inode numbers of the namespaces of one process, in the order of kNamespaces; 0 where unreadable.

@@ -4,9 +4,12 @@ namespace krux::sandbox {
 
 const char* Name(Evidence evidence) {
   switch (evidence) {
-    case Evidence::kKernel: return "kernel";
-    case Evidence::kProbe: return "probe";
-    case Evidence::kSelf: return "self";
+    case Evidence::kKernel:
+      return "kernel";
+    case Evidence::kProbe:
+      return "probe";
+    case Evidence::kSelf:
+      return "self";
   }
   return "self";
 }
@@ -29,9 +32,12 @@ Result<Receipt> ReceiptFromValue(const cbor::Value& value) {
     const std::string* evidence = (*pair)[1].text();
     if (evidence == nullptr) return bad();
     ReceiptField field{(*pair)[0], Evidence::kSelf};
-    if (*evidence == "kernel") field.evidence = Evidence::kKernel;
-    else if (*evidence == "probe") field.evidence = Evidence::kProbe;
-    else if (*evidence != "self") return bad();
+    if (*evidence == "kernel")
+      field.evidence = Evidence::kKernel;
+    else if (*evidence == "probe")
+      field.evidence = Evidence::kProbe;
+    else if (*evidence != "self")
+      return bad();
     receipt.emplace(*key.text(), std::move(field));
   }
   return receipt;

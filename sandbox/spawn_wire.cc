@@ -54,7 +54,8 @@ Result<Event> DecodeReady(cbor::MapReader& r, std::vector<UniqueFd>& fds) {
   ready.call_id = r.Fixed("call_id", 16);
   const cbor::Value receipt = r.Any("receipt");
   KRUX_TRY(r.Finish());
-  if (fds.size() != 1) return Fail(ExitCode::kBadData, "ready", "`ready` must carry one descriptor");
+  if (fds.size() != 1)
+    return Fail(ExitCode::kBadData, "ready", "`ready` must carry one descriptor");
   ready.receipt = KRUX_TRY(ReceiptFromValue(receipt));
   ready.pidfd = std::move(fds[0]);
   return Event(std::move(ready));
@@ -86,12 +87,18 @@ cbor::Bytes EncodeRequest(const Request& request) {
       Overloaded{
           [](const OpenWork& q) { return cbor::Map{{"type", "open_work"}, {"tag", q.tag}}; },
           [](const BuildTemplate& q) {
-            return cbor::Map{{"type", "template"}, {"tag", q.tag}, {"work_id", q.work_id}, {"spec", ToValue(q.spec)}};
+            return cbor::Map{{"type", "template"},
+                             {"tag", q.tag},
+                             {"work_id", q.work_id},
+                             {"spec", ToValue(q.spec)}};
           },
           [](const DropTemplates& q) {
-            return cbor::Map{{"type", "drop"}, {"session_id", q.session_id}, {"generation", q.generation}};
+            return cbor::Map{
+                {"type", "drop"}, {"session_id", q.session_id}, {"generation", q.generation}};
           },
-          [](const SpawnCall& q) { return cbor::Map{{"type", "spawn"}, {"spec", ToValue(q.spec)}}; },
+          [](const SpawnCall& q) {
+            return cbor::Map{{"type", "spawn"}, {"spec", ToValue(q.spec)}};
+          },
           [](const GoCall& q) { return cbor::Map{{"type", "go"}, {"call_id", q.call_id}}; },
           [](const CancelCall& q) { return cbor::Map{{"type", "cancel"}, {"call_id", q.call_id}}; },
       },
@@ -137,17 +144,25 @@ cbor::Bytes EncodeEvent(const Event& event) {
   return cbor::Encode(std::visit(
       Overloaded{
           [](const WorkOpened& w) {
-            return cbor::Map{{"type", "work"}, {"tag", w.tag},       {"work_id", w.work_id}, {"path", w.path},
-                             {"uid", w.uid},   {"gid", w.gid},       {"device", w.device},   {"inode", w.inode}};
+            return cbor::Map{{"type", "work"},     {"tag", w.tag},    {"work_id", w.work_id},
+                             {"path", w.path},     {"uid", w.uid},    {"gid", w.gid},
+                             {"device", w.device}, {"inode", w.inode}};
           },
-          [](const TemplateBuilt& t) { return cbor::Map{{"type", "built"}, {"tag", t.tag}, {"idmap", t.idmap}}; },
+          [](const TemplateBuilt& t) {
+            return cbor::Map{{"type", "built"}, {"tag", t.tag}, {"idmap", t.idmap}};
+          },
           [](const Ready& r) {
-            return cbor::Map{{"type", "ready"}, {"call_id", r.call_id}, {"receipt", ToValue(r.receipt)}};
+            return cbor::Map{
+                {"type", "ready"}, {"call_id", r.call_id}, {"receipt", ToValue(r.receipt)}};
           },
           [](const Done& d) {
-            return cbor::Map{{"type", "done"},       {"call_id", d.call_id}, {"end", static_cast<unsigned>(d.end)},
-                             {"status", static_cast<unsigned>(d.status)},    {"cpu_us", d.cpu_us},
-                             {"wall_us", d.wall_us}, {"max_rss_kib", d.max_rss_kib}};
+            return cbor::Map{{"type", "done"},
+                             {"call_id", d.call_id},
+                             {"end", static_cast<unsigned>(d.end)},
+                             {"status", static_cast<unsigned>(d.status)},
+                             {"cpu_us", d.cpu_us},
+                             {"wall_us", d.wall_us},
+                             {"max_rss_kib", d.max_rss_kib}};
           },
           [](const Failed& f) { return EncodeFailed(f); },
       },

@@ -24,7 +24,9 @@ constexpr size_t kMaxTemplates = 128;
 class Spawnd {
  public:
   Spawnd(const SpawndFlags& flags, InnerWorld inner, WorkerEntry entry)
-      : kruxd_(UniqueFd(flags.channel_fd)), mountd_(UniqueFd(flags.mount_fd)), inner_(std::move(inner)) {
+      : kruxd_(UniqueFd(flags.channel_fd)),
+        mountd_(UniqueFd(flags.mount_fd)),
+        inner_(std::move(inner)) {
     world_.inner = &inner_;
     world_.cgroups = &cgroups_;
     world_.entry = entry;
@@ -34,11 +36,13 @@ class Spawnd {
     world_.skip_namespaces = flags.skip_namespaces;
     world_.ignore_receipt = flags.ignore_receipt;
     if (flags.cgroup_fd >= 0) {
-      if (Result<CgroupTree> tree = CgroupTree::Open(UniqueFd(flags.cgroup_fd))) cgroups_ = std::move(*tree);
+      if (Result<CgroupTree> tree = CgroupTree::Open(UniqueFd(flags.cgroup_fd)))
+        cgroups_ = std::move(*tree);
     }
     gid_t groups[64];
     const int count = getgroups(64, groups);
-    // In spawnd's eyes a foreign group has no id of its own: it shows as the overflow id, once each.
+    // In spawnd's eyes a foreign group has no id of its own: it shows as the overflow id, once
+    // each.
     for (int i = 0; i < count; ++i) world_.groups.push_back(groups[i]);
   }
 
@@ -47,7 +51,8 @@ class Spawnd {
       std::vector<pollfd> fds = {{kruxd_.fd(), POLLIN, 0}, {mountd_.fd(), POLLIN, 0}};
       for (const Call& call : calls_) {
         fds.push_back({call.pidfd(), POLLIN, 0});
-        fds.push_back({call.stage() == Call::Stage::kConfining ? call.control_fd() : -1, POLLIN, 0});
+        fds.push_back(
+            {call.stage() == Call::Stage::kConfining ? call.control_fd() : -1, POLLIN, 0});
       }
       const size_t first_builder = fds.size();
       for (const TemplateBuilder& builder : builders_) fds.push_back({builder.fd(), POLLIN, 0});
@@ -71,10 +76,13 @@ class Spawnd {
   int TimeoutMs() const {
     uint64_t nearest = UINT64_MAX;
     for (const Call& call : calls_) nearest = std::min(nearest, call.deadline_ns());
-    for (const TemplateBuilder& builder : builders_) nearest = std::min(nearest, builder.deadline_ns());
+    for (const TemplateBuilder& builder : builders_)
+      nearest = std::min(nearest, builder.deadline_ns());
     if (nearest == UINT64_MAX) return -1;
     const uint64_t now = SystemClock().MonotonicNs();
-    return nearest <= now ? 0 : static_cast<int>(std::min<uint64_t>((nearest - now) / 1'000'000 + 1, 60'000));
+    return nearest <= now
+               ? 0
+               : static_cast<int>(std::min<uint64_t>((nearest - now) / 1'000'000 + 1, 60'000));
   }
 
   void EnforceDeadlines() {
@@ -114,18 +122,25 @@ class Spawnd {
       std::fprintf(stderr, "krux-spawnd: %s\n", request.error().message.c_str());
       return true;
     }
-    if (const auto* open = std::get_if<wire::OpenWork>(&*request)) OpenWork(*open, *packet);
-    else if (auto* build = std::get_if<wire::BuildTemplate>(&*request)) AskForMounts(std::move(*build));
-    else if (const auto* drop = std::get_if<wire::DropTemplates>(&*request)) DropTemplates(*drop);
-    else if (auto* spawn = std::get_if<wire::SpawnCall>(&*request)) StartCall(std::move(spawn->spec));
-    else if (const auto* go = std::get_if<wire::GoCall>(&*request)) GoCall(go->call_id);
-    else Cancel(std::get<wire::CancelCall>(*request).call_id);
+    if (const auto* open = std::get_if<wire::OpenWork>(&*request))
+      OpenWork(*open, *packet);
+    else if (auto* build = std::get_if<wire::BuildTemplate>(&*request))
+      AskForMounts(std::move(*build));
+    else if (const auto* drop = std::get_if<wire::DropTemplates>(&*request))
+      DropTemplates(*drop);
+    else if (auto* spawn = std::get_if<wire::SpawnCall>(&*request))
+      StartCall(std::move(spawn->spec));
+    else if (const auto* go = std::get_if<wire::GoCall>(&*request))
+      GoCall(go->call_id);
+    else
+      Cancel(std::get<wire::CancelCall>(*request).call_id);
     return true;
   }
 
   void OpenWork(const wire::OpenWork& open, Packet& packet) {
     if (packet.fds.size() != 1) {
-      return SendFailed(open.tag, {}, Error{ExitCode::kBadData, 0, "work", "`open_work` carries no socket"});
+      return SendFailed(open.tag, {},
+                        Error{ExitCode::kBadData, 0, "work", "`open_work` carries no socket"});
     }
     const int fds[] = {packet.fds[0].get()};
     (void)mountd_.Send(mountwire::EncodeRequest(mountwire::OpenWork{open.tag}), fds);
@@ -134,10 +149,11 @@ class Spawnd {
   void AskForMounts(wire::BuildTemplate build) {
     const auto path = work_paths_.find(build.work_id);
     if (path == work_paths_.end()) {
-      return SendFailed(build.tag, {}, Error{ExitCode::kNotFound, 0, "template", "work directory is not open"});
+      return SendFailed(build.tag, {},
+                        Error{ExitCode::kNotFound, 0, "template", "work directory is not open"});
     }
-    mountwire::GetMounts get{build.tag, build.work_id, build.spec.work_writable, build.spec.work_exec,
-                             TreesToRequest(build.spec)};
+    mountwire::GetMounts get{build.tag, build.work_id, build.spec.work_writable,
+                             build.spec.work_exec, TreesToRequest(build.spec)};
     pending_[build.tag] = Pending{std::move(build), path->second};
     (void)mountd_.Send(mountwire::EncodeRequest(get));
   }
@@ -168,8 +184,8 @@ class Spawnd {
     if (pending == pending_.end()) return;
     const Pending build = std::move(pending->second);
     pending_.erase(pending);
-    Result<TemplateBuilder> builder = TemplateBuilder::Start(build.request.spec, build.work_path, mounts,
-                                                             std::move(fds), world_.rootless);
+    Result<TemplateBuilder> builder = TemplateBuilder::Start(
+        build.request.spec, build.work_path, mounts, std::move(fds), world_.rootless);
     if (!builder) return SendFailed(mounts.tag, {}, std::move(builder.error()));
     builders_.push_back(std::move(*builder));
   }
@@ -218,7 +234,9 @@ class Spawnd {
              t.spec.work_class == spec.work_class;
     });
     if (found == templates_.end()) {
-      return SendFailed(0, id, Error{ExitCode::kSandbox, 0, "mount", "the session has no template of this class"});
+      return SendFailed(
+          0, id,
+          Error{ExitCode::kSandbox, 0, "mount", "the session has no template of this class"});
     }
     Result<Call> call = Call::Start(world_, *found, std::move(spec), ++call_number_);
     if (!call) return SendFailed(0, id, std::move(call.error()));
@@ -250,8 +268,10 @@ class Spawnd {
     int fd = -1;
     if (const auto* ready = std::get_if<Ready>(&event)) fd = ready->pidfd.get();
     if (const auto* done = std::get_if<Done>(&event)) fd = done->result.get();
-    const std::span<const int> fds = fd >= 0 ? std::span<const int>(&fd, 1) : std::span<const int>();
-    (void)kruxd_.Send(wire::EncodeEvent(event), fds);  // kruxd gone: its end of file ends this process
+    const std::span<const int> fds =
+        fd >= 0 ? std::span<const int>(&fd, 1) : std::span<const int>();
+    (void)kruxd_.Send(wire::EncodeEvent(event),
+                      fds);  // kruxd gone: its end of file ends this process
   }
 
   Channel kruxd_;

@@ -48,8 +48,10 @@ Result<void> MakeUserNamespace(int mount_fd) {
   const Packet packet = KRUX_TRY(mountd.ReceiveWithin(kJoinDeadlineMs, 0));
   if (packet.eof) return Fail(ExitCode::kSandbox, "mountd", "krux-mountd is gone");
   mountwire::Reply reply = KRUX_TRY(mountwire::DecodeReply(packet.bytes));
-  if (auto* refused = std::get_if<mountwire::Refused>(&reply)) return std::unexpected(std::move(refused->error));
-  if (!std::holds_alternative<mountwire::Joined>(reply)) return Fail(ExitCode::kSandbox, "mountd", "unexpected answer");
+  if (auto* refused = std::get_if<mountwire::Refused>(&reply))
+    return std::unexpected(std::move(refused->error));
+  if (!std::holds_alternative<mountwire::Joined>(reply))
+    return Fail(ExitCode::kSandbox, "mountd", "unexpected answer");
   return {};
 }
 
@@ -118,10 +120,12 @@ int RunOuter(const SpawndFlags& flags, char** argv) {
     Complain(error);
     return ToInt(ExitCode::kSandbox);
   };
-  if (geteuid() == 0) return fail(Error{ExitCode::kSandbox, 0, "start", "must not be started as root"});
+  if (geteuid() == 0)
+    return fail(Error{ExitCode::kSandbox, 0, "start", "must not be started as root"});
   const UniqueFd self(open("/proc/self/exe", O_PATH | O_CLOEXEC));
   if (const Result<void> made = MakeUserNamespace(flags.mount_fd); !made) return fail(made.error());
-  Result<Cloned> inner = CloneProcess(CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS, -1);
+  Result<Cloned> inner =
+      CloneProcess(CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS, -1);
   if (!inner) return fail(inner.error());
   if (inner->pid == 0) ExecInner(flags, argv, self.get());
   for (const int fd : {flags.channel_fd, flags.mount_fd, flags.cgroup_fd}) {
@@ -136,15 +140,21 @@ Result<InnerWorld> EnterInner() {
   umask(0);
   world.null = UniqueFd(open("/dev/null", O_RDWR | O_CLOEXEC));
   if (!world.null.valid()) return fail("open /dev/null");
-  if (mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) return fail("make mounts private");
+  if (mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0)
+    return fail("make mounts private");
   // Any directory will do as a place for the new root; /tmp is there on every host.
-  if (mount("krux", "/tmp", "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=0755,size=1m") != 0) return fail("mount root");
-  if (mkdir("/tmp/proc", 0755) != 0 || mkdir((std::string("/tmp") + kBuildPath).c_str(), 0755) != 0) return fail("mkdir");
-  // Refused where the host's proc is partly covered (containers): then nothing can be measured here.
+  if (mount("krux", "/tmp", "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=0755,size=1m") != 0)
+    return fail("mount root");
+  if (mkdir("/tmp/proc", 0755) != 0 || mkdir((std::string("/tmp") + kBuildPath).c_str(), 0755) != 0)
+    return fail("mkdir");
+  // Refused where the host's proc is partly covered (containers): then nothing can be measured
+  // here.
   if (mount("proc", "/tmp/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, "subset=pid") != 0) {
-    return SysError(ExitCode::kSandbox, "mount proc", errno, "the host's /proc is covered; run `krux doctor`");
+    return SysError(ExitCode::kSandbox, "mount proc", errno,
+                    "the host's /proc is covered; run `krux doctor`");
   }
-  if (chdir("/tmp") != 0 || syscall(SYS_pivot_root, ".", ".") != 0 || umount2(".", MNT_DETACH) != 0 || chdir("/") != 0) {
+  if (chdir("/tmp") != 0 || syscall(SYS_pivot_root, ".", ".") != 0 ||
+      umount2(".", MNT_DETACH) != 0 || chdir("/") != 0) {
     return fail("pivot_root");
   }
   world.proc = UniqueFd(open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC));

@@ -21,9 +21,9 @@ struct SpawndFlags {
   int cgroup_fd = -1;    // delegated cgroup directory, -1 where none can be had
   bool inner = false;    // set by the first process for the second
   bool rootless = false;
-  uint32_t skip_steps = 0;        // test build only: --test-skip STEP
-  uint64_t skip_namespaces = 0;   // test build only: --test-skip-namespace NAME, CLONE_NEW* flags
-  bool ignore_receipt = false;    // test build only: --test-ignore-receipt lets a weaker call go on
+  uint32_t skip_steps = 0;       // test build only: --test-skip STEP
+  uint64_t skip_namespaces = 0;  // test build only: --test-skip-namespace NAME, CLONE_NEW* flags
+  bool ignore_receipt = false;   // test build only: --test-ignore-receipt lets a weaker call go on
 };
 SpawndFlags ParseSpawndFlags(int argc, char** argv);
 

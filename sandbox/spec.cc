@@ -14,7 +14,8 @@ constexpr LayerEntry kLayerTable[] = {
 };
 
 cbor::Value RuleToValue(const PathRule& rule) {
-  return cbor::Map{{"path", rule.path}, {"read", rule.read}, {"write", rule.write}, {"exec", rule.exec}};
+  return cbor::Map{
+      {"path", rule.path}, {"read", rule.read}, {"write", rule.write}, {"exec", rule.exec}};
 }
 
 Result<PathRule> RuleFromValue(const cbor::Value& value) {
@@ -71,21 +72,19 @@ Result<Layer> LayerFromName(std::string_view name) {
     if (!names.empty()) names += ", ";
     names += entry.name;
   }
-  return Fail(ExitCode::kConfig, "layer", "unknown layer `" + std::string(name) + "`; layers are " + names);
+  return Fail(ExitCode::kConfig, "layer",
+              "unknown layer `" + std::string(name) + "`; layers are " + names);
 }
 
 cbor::Value ToValue(const Spec& spec) {
   cbor::Array rules;
   for (const PathRule& rule : spec.landlock) rules.push_back(RuleToValue(rule));
-  return cbor::Map{{"call_id", spec.call_id},
-                   {"session_id", spec.session_id},
-                   {"generation", spec.generation},
-                   {"work_class", static_cast<unsigned>(spec.work_class)},
-                   {"landlock", std::move(rules)},
-                   {"limits", LimitsToValue(spec.limits)},
-                   {"required", spec.required},
-                   {"degraded", spec.degraded},
-                   {"request", spec.request}};
+  return cbor::Map{
+      {"call_id", spec.call_id},       {"session_id", spec.session_id},
+      {"generation", spec.generation}, {"work_class", static_cast<unsigned>(spec.work_class)},
+      {"landlock", std::move(rules)},  {"limits", LimitsToValue(spec.limits)},
+      {"required", spec.required},     {"degraded", spec.degraded},
+      {"request", spec.request}};
 }
 
 Result<Spec> SpecFromValue(const cbor::Value& value) {
@@ -132,7 +131,8 @@ Result<TemplateSpec> TemplateSpecFromValue(const cbor::Value& value) {
   spec.tmp_inodes = r.Uint("tmp_inodes", 1 << 24);
   KRUX_TRY(r.Finish());
   for (const cbor::Value& tree : trees) {
-    if (tree.text() == nullptr) return Fail(ExitCode::kBadData, "template", "program tree is not text");
+    if (tree.text() == nullptr)
+      return Fail(ExitCode::kBadData, "template", "program tree is not text");
     spec.program_trees.push_back(*tree.text());
   }
   return spec;

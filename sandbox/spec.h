@@ -12,7 +12,8 @@
 
 namespace krux::sandbox {
 
-// The layers a policy can require. X(enumerator, bit, name in policy files, receipts and --allow-degraded)
+// The layers a policy can require. X(enumerator, bit, name in policy files, receipts and
+// --allow-degraded)
 #define KRUX_LAYERS(X)               \
   X(kUser, 0, "user")                \
   X(kMount, 1, "mount")              \
@@ -58,26 +59,26 @@ struct PathRule {
 };
 
 struct Limits {
-  uint64_t memory_bytes = 512ull << 20;   // memory.max, and RLIMIT_AS where the cgroup is degraded
-  uint64_t pids = 64;                     // pids.max, and RLIMIT_NPROC where degraded
-  uint64_t cpu_quota_us = 100'000;        // cpu.max quota per 100 ms period; 100'000 = one core
-  uint64_t cpu_seconds = 120;             // RLIMIT_CPU
-  uint64_t file_bytes = 1ull << 30;       // RLIMIT_FSIZE
-  uint64_t open_files = 256;              // RLIMIT_NOFILE
-  uint64_t wall_ms = 30'000;              // from Go to the kill
-  uint64_t result_bytes = 16ull << 20;    // data part of the result memfd
+  uint64_t memory_bytes = 512ull << 20;  // memory.max, and RLIMIT_AS where the cgroup is degraded
+  uint64_t pids = 64;                    // pids.max, and RLIMIT_NPROC where degraded
+  uint64_t cpu_quota_us = 100'000;       // cpu.max quota per 100 ms period; 100'000 = one core
+  uint64_t cpu_seconds = 120;            // RLIMIT_CPU
+  uint64_t file_bytes = 1ull << 30;      // RLIMIT_FSIZE
+  uint64_t open_files = 256;             // RLIMIT_NOFILE
+  uint64_t wall_ms = 30'000;             // from Go to the kill
+  uint64_t result_bytes = 16ull << 20;   // data part of the result memfd
 };
 
 struct Spec {
-  cbor::Bytes call_id;                    // 16 bytes
-  cbor::Bytes session_id;                 // 16 bytes
-  uint64_t generation = 0;                // policy generation of the template
+  cbor::Bytes call_id;      // 16 bytes
+  cbor::Bytes session_id;   // 16 bytes
+  uint64_t generation = 0;  // policy generation of the template
   WorkClass work_class = WorkClass::kFs;
-  std::vector<PathRule> landlock;         // per call: at most what the template holds
+  std::vector<PathRule> landlock;  // per call: at most what the template holds
   Limits limits;
-  LayerMask required = kAllLayers;        // these must be measured to hold
-  LayerMask degraded = 0;                 // operator's choice: these may be missing
-  cbor::Bytes request;                    // handed to the worker unread: runtime/worker/request.h
+  LayerMask required = kAllLayers;  // these must be measured to hold
+  LayerMask degraded = 0;           // operator's choice: these may be missing
+  cbor::Bytes request;              // handed to the worker unread: runtime/worker/request.h
 };
 
 cbor::Value ToValue(const Spec& spec);
@@ -85,14 +86,14 @@ Result<Spec> SpecFromValue(const cbor::Value& value);
 
 // A session's template, built once: the mount tree that every call of the session starts from.
 struct TemplateSpec {
-  cbor::Bytes session_id;                 // 16 bytes
+  cbor::Bytes session_id;  // 16 bytes
   uint64_t generation = 0;
   WorkClass work_class = WorkClass::kFs;
   bool work_writable = false;
   bool work_exec = false;
   // Read-only program trees and files from mountd's root-owned list (exec class only), e.g. "/usr".
   std::vector<std::string> program_trees;
-  uint64_t tmp_bytes = 64ull << 20;       // size of the exec template's /tmp
+  uint64_t tmp_bytes = 64ull << 20;  // size of the exec template's /tmp
   uint64_t tmp_inodes = 16'384;
 };
 

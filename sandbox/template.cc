@@ -28,8 +28,9 @@ struct TextFile {
   const char* text;
 };
 constexpr TextFile kEtcFiles[] = {
-    {"/etc/passwd", "root:x:0:0:root:/:/usr/sbin/nologin\nkrux:x:1100:1100:krux:/tmp:/bin/sh\n"
-                    "nobody:x:65534:65534:nobody:/:/usr/sbin/nologin\n"},
+    {"/etc/passwd",
+     "root:x:0:0:root:/:/usr/sbin/nologin\nkrux:x:1100:1100:krux:/tmp:/bin/sh\n"
+     "nobody:x:65534:65534:nobody:/:/usr/sbin/nologin\n"},
     {"/etc/group", "root:x:0:\nkrux:x:1100:\nnogroup:x:65534:\n"},
     {"/etc/nsswitch.conf", "passwd: files\ngroup: files\nhosts: files\n"},
     {"/etc/hosts", "127.0.0.1 localhost\n::1 localhost\n"},
@@ -47,8 +48,10 @@ Result<void> Errno(const char* stage, const std::string& detail = {}) {
 std::string Inside(const std::string& path) { return kBuildPath + path; }
 
 Result<void> MakeParents(const std::string& path) {
-  for (size_t slash = path.find('/', 1); slash != std::string::npos; slash = path.find('/', slash + 1)) {
-    if (mkdir(path.substr(0, slash).c_str(), 0755) != 0 && errno != EEXIST) return Errno("mkdir", path);
+  for (size_t slash = path.find('/', 1); slash != std::string::npos;
+       slash = path.find('/', slash + 1)) {
+    if (mkdir(path.substr(0, slash).c_str(), 0755) != 0 && errno != EEXIST)
+      return Errno("mkdir", path);
   }
   return {};
 }
@@ -75,19 +78,20 @@ Result<void> MakeLink(const std::string& path, const std::string& target) {
 }
 
 Result<void> Attach(int mount_fd, const std::string& path) {
-  if (move_mount(mount_fd, "", AT_FDCWD, path.c_str(), MOVE_MOUNT_F_EMPTY_PATH) != 0) return Errno("attach", path);
+  if (move_mount(mount_fd, "", AT_FDCWD, path.c_str(), MOVE_MOUNT_F_EMPTY_PATH) != 0)
+    return Errno("attach", path);
   return {};
 }
 
-// A proc of a pid namespace that is already dead: it shows nothing, but its being there is what lets
-// a worker mount a proc of its own over it (mount_too_revealing() in the kernel).
+// A proc of a pid namespace that is already dead: it shows nothing, but its being there is what
+// lets a worker mount a proc of its own over it (mount_too_revealing() in the kernel).
 bool MountDecoyProc() {
   if (!MakeDirectory(Inside("/proc"))) return false;
   Result<Cloned> child = CloneProcess(CLONE_NEWPID, -1);
   if (!child) return false;
   if (child->pid == 0) {
-    const int failed = mount("proc", Inside("/proc").c_str(), "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC,
-                             "hidepid=2,subset=pid");
+    const int failed = mount("proc", Inside("/proc").c_str(), "proc",
+                             MS_NOSUID | MS_NODEV | MS_NOEXEC, "hidepid=2,subset=pid");
     _exit(failed == 0 ? 0 : 1);
   }
   const Result<ExitReport> report = Pidfd(std::move(child->pidfd)).Wait();
@@ -109,7 +113,8 @@ Result<void> AttachTrees(const mountwire::Mounts& mounts, const std::vector<Uniq
     if (tree.kind == "link") {
       KRUX_TRY(MakeLink(path, tree.target));
     } else if (tree.kind != "absent") {
-      if (next >= fds.size()) return Fail(ExitCode::kSandbox, "mount", "mountd sent too few mounts");
+      if (next >= fds.size())
+        return Fail(ExitCode::kSandbox, "mount", "mountd sent too few mounts");
       KRUX_TRY(tree.kind == "dir" ? MakeDirectory(path) : MakeFile(path, ""));
       KRUX_TRY(Attach(fds[next++].get(), path));
     }
@@ -119,11 +124,13 @@ Result<void> AttachTrees(const mountwire::Mounts& mounts, const std::vector<Uniq
 
 // Runs in the builder, a child with its own mount namespace. The order is the design: empty root,
 // program trees, furniture, WORK last so that nothing covers it, then read-only and pivot.
-Result<void> Build(const TemplateSpec& spec, const std::string& work_path, const mountwire::Mounts& mounts,
-                   const std::vector<UniqueFd>& fds, bool& has_proc) {
+Result<void> Build(const TemplateSpec& spec, const std::string& work_path,
+                   const mountwire::Mounts& mounts, const std::vector<UniqueFd>& fds,
+                   bool& has_proc) {
   umask(0);
   if (mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) return Errno("make private");
-  if (mount("krux", kBuildPath, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=0755,size=1m,nr_inodes=4096") != 0) {
+  if (mount("krux", kBuildPath, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC,
+            "mode=0755,size=1m,nr_inodes=4096") != 0) {
     return Errno("mount root");
   }
   KRUX_TRY(MakeFile(Inside(kCanaryPath), "canary\n"));
@@ -131,14 +138,16 @@ Result<void> Build(const TemplateSpec& spec, const std::string& work_path, const
   if (spec.work_class == WorkClass::kExec) KRUX_TRY(Furnish(has_proc));
   KRUX_TRY(MakeDirectory(Inside(work_path)));
   KRUX_TRY(Attach(fds[0].get(), Inside(work_path)));
-  if (mount(nullptr, kBuildPath, nullptr, MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC, nullptr) != 0) {
+  if (mount(nullptr, kBuildPath, nullptr,
+            MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC, nullptr) != 0) {
     return Errno("make root read-only");
   }
   if (chdir(kBuildPath) != 0) return Errno("enter root");
   if (syscall(SYS_pivot_root, ".", ".") != 0) return Errno("pivot_root");
   if (umount2(".", MNT_DETACH) != 0) return Errno("detach old root");
   if (chdir("/") != 0) return Errno("enter root");
-  if (spec.work_class == WorkClass::kExec && spec.work_writable) KRUX_TRY(RefuseSetuidFiles(work_path));
+  if (spec.work_class == WorkClass::kExec && spec.work_writable)
+    KRUX_TRY(RefuseSetuidFiles(work_path));
   return {};
 }
 
@@ -171,7 +180,8 @@ std::vector<std::string> TreesToRequest(const TemplateSpec& spec) {
 
 std::vector<PathRule> FurnitureRules(WorkClass work_class, bool has_proc) {
   if (work_class != WorkClass::kExec) return {};
-  std::vector<PathRule> rules = {{"/etc", true, false, false}, {"/dev", true, true, false}, {"/tmp", true, true, true}};
+  std::vector<PathRule> rules = {
+      {"/etc", true, false, false}, {"/dev", true, true, false}, {"/tmp", true, true, true}};
   if (has_proc) rules.push_back({"/proc", true, false, false});
   return rules;
 }
@@ -192,9 +202,10 @@ std::vector<std::string> NormaliseMountinfo(const std::string& mountinfo) {
   return lines;
 }
 
-Result<TemplateBuilder> TemplateBuilder::Start(const TemplateSpec& spec, const std::string& work_path,
-                                               const mountwire::Mounts& mounts, std::vector<UniqueFd> fds,
-                                               bool rootless) {
+Result<TemplateBuilder> TemplateBuilder::Start(const TemplateSpec& spec,
+                                               const std::string& work_path,
+                                               const mountwire::Mounts& mounts,
+                                               std::vector<UniqueFd> fds, bool rootless) {
   if (fds.empty()) return Fail(ExitCode::kSandbox, "mount", "mountd sent no work mount");
   auto [ours, theirs] = KRUX_TRY(Channel::Pair());
   Cloned child = KRUX_TRY(CloneProcess(CLONE_NEWNS, -1));
@@ -202,7 +213,8 @@ Result<TemplateBuilder> TemplateBuilder::Start(const TemplateSpec& spec, const s
     bool has_proc = false;
     const Result<void> built = Build(spec, work_path, mounts, fds, has_proc);
     (void)theirs.Send(EncodeBuilt(built, has_proc));
-    for (;;) pause();  // the namespace is taken from /proc/<pid>/ns/mnt, then this process is killed
+    for (;;)
+      pause();  // the namespace is taken from /proc/<pid>/ns/mnt, then this process is killed
   }
   TemplateBuilder builder;
   builder.tag_ = mounts.tag;
@@ -228,9 +240,11 @@ TemplateBuilder::~TemplateBuilder() {
 Result<Template> TemplateBuilder::Finish(int proc_fd) {
   const Result<Packet> packet = answer_.ReceiveWithin(0, 0);
   if (!packet && packet.error().code == ExitCode::kTimeout) {
-    return Fail(ExitCode::kSandbox, "mount", "the work directory was not ready in 20 seconds; nothing ran");
+    return Fail(ExitCode::kSandbox, "mount",
+                "the work directory was not ready in 20 seconds; nothing ran");
   }
-  if (!packet || packet->eof) return Fail(ExitCode::kSandbox, "mount", "the template builder ended early");
+  if (!packet || packet->eof)
+    return Fail(ExitCode::kSandbox, "mount", "the template builder ended early");
   made_.has_proc = KRUX_TRY(DecodeBuilt(*packet));
   const UniqueFd dir = KRUX_TRY(OpenProcPid(proc_fd, pid_));
   made_.mount_ns = UniqueFd(openat(dir.get(), "ns/mnt", O_RDONLY | O_CLOEXEC));

@@ -1,10 +1,10 @@
-// Template: the mount tree that every call of one session, class and generation starts from. An empty
-// root, the granted trees at their host paths, and for programs the furniture of a small system.
-// A call's own mount namespace is a copy of it, so that building a root costs nothing per call.
+// Template: the mount tree that every call of one session, class and generation starts from. An
+// empty root, the granted trees at their host paths, and for programs the furniture of a small
+// system. A call's own mount namespace is a copy of it, so that building a root costs nothing per
+// call.
 //
-//   TemplateBuilder builder = KRUX_TRY(TemplateBuilder::Start(spec, work_path, mounts, fds, rootless));
-//   … poll builder.fd() …
-//   Template t = KRUX_TRY(builder.Finish(proc_fd));
+//   TemplateBuilder builder = KRUX_TRY(TemplateBuilder::Start(spec, work_path, mounts, fds,
+//   rootless)); … poll builder.fd() … Template t = KRUX_TRY(builder.Finish(proc_fd));
 //   setns(t.mount_ns.get(), CLONE_NEWNS);   // then clone3
 #pragma once
 
@@ -24,36 +24,39 @@ inline constexpr const char* kCanaryPath = "/.krux-canary";
 // Where spawnd's own root keeps the place to build in.
 inline constexpr const char* kBuildPath = "/t";
 // Device nodes of the exec template, from mountd.
-inline constexpr const char* kDeviceNodes[] = {"/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom"};
+inline constexpr const char* kDeviceNodes[] = {"/dev/null", "/dev/zero", "/dev/full", "/dev/random",
+                                               "/dev/urandom"};
 
 struct Template {
   TemplateSpec spec;
   std::string work_path;
-  std::string idmap;                  // "swap", "none" or "child"
-  bool has_proc = false;              // a program can have a /proc of its own
+  std::string idmap;      // "swap", "none" or "child"
+  bool has_proc = false;  // a program can have a /proc of its own
   UniqueFd mount_ns;
-  std::vector<std::string> mounts;    // NormaliseMountinfo of the tree as built
-  std::vector<std::string> absent;    // program trees the host does not have
+  std::vector<std::string> mounts;  // NormaliseMountinfo of the tree as built
+  std::vector<std::string> absent;  // program trees the host does not have
 };
 
 // The trees to ask mountd for: the profile's, and for programs the device nodes.
 std::vector<std::string> TreesToRequest(const TemplateSpec& spec);
 
-// A child that builds one template. It runs beside spawnd's loop: the scan of a large writable WORK for
-// setuid files takes its time, and other sessions go on meanwhile. Gone with its object.
+// A child that builds one template. It runs beside spawnd's loop: the scan of a large writable WORK
+// for setuid files takes its time, and other sessions go on meanwhile. Gone with its object.
 class TemplateBuilder {
  public:
   // `fds` as mountwire::Mounts carries them.
   static Result<TemplateBuilder> Start(const TemplateSpec& spec, const std::string& work_path,
-                                       const mountwire::Mounts& mounts, std::vector<UniqueFd> fds, bool rootless);
+                                       const mountwire::Mounts& mounts, std::vector<UniqueFd> fds,
+                                       bool rootless);
   TemplateBuilder(TemplateBuilder&&) noexcept = default;
   TemplateBuilder& operator=(TemplateBuilder&&) = delete;
   ~TemplateBuilder();
 
-  int fd() const { return answer_.fd(); }             // readable when there is something to finish
+  int fd() const { return answer_.fd(); }  // readable when there is something to finish
   uint64_t deadline_ns() const { return deadline_ns_; }
   uint64_t tag() const { return tag_; }
-  // Call once, when fd() is readable or the deadline has passed. `proc_fd`: spawnd's own proc mount.
+  // Call once, when fd() is readable or the deadline has passed. `proc_fd`: spawnd's own proc
+  // mount.
   Result<Template> Finish(int proc_fd);
 
  private:
@@ -69,8 +72,8 @@ class TemplateBuilder {
 // Path rules that the furniture of the class needs besides the call's own.
 std::vector<PathRule> FurnitureRules(WorkClass work_class, bool has_proc);
 
-// mountinfo without what differs between copies (mount ids, peer groups): "point type options root",
-// sorted. proc(5).
+// mountinfo without what differs between copies (mount ids, peer groups): "point type options
+// root", sorted. proc(5).
 std::vector<std::string> NormaliseMountinfo(const std::string& mountinfo);
 
 }  // namespace krux::sandbox

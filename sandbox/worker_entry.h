@@ -12,9 +12,9 @@ namespace krux::sandbox {
 struct WorkerContext {
   std::span<const uint8_t> request;  // Spec::request
   WorkClass work_class;
-  int result_fd;                     // memfd, laid out as sandbox/result.h
-  uint8_t* result_map;               // the whole memfd, mapped read-write before confinement
-  uint64_t result_bytes;             // capacity of the data part
+  int result_fd;          // memfd, laid out as sandbox/result.h
+  uint8_t* result_map;    // the whole memfd, mapped read-write before confinement
+  uint64_t result_bytes;  // capacity of the data part
 };
 
 // Runs after the receipt was found equal to the Spec and the intent is durable. Returns the exit

@@ -31,11 +31,16 @@ Head ReadHead(ByteView in) {
 
 bool IsShortest(const Head& head) {
   switch (head.info) {
-    case 24: return head.value >= 24;
-    case 25: return head.value >= 0x100;
-    case 26: return head.value >= 0x10000;
-    case 27: return head.value >= 0x100000000;
-    default: return true;
+    case 24:
+      return head.value >= 24;
+    case 25:
+      return head.value >= 0x100;
+    case 26:
+      return head.value >= 0x10000;
+    case 27:
+      return head.value >= 0x100000000;
+    default:
+      return true;
   }
 }
 
@@ -43,7 +48,11 @@ bool IsShortest(const Head& head) {
 bool IsUtf8(ByteView text) {
   for (size_t i = 0; i < text.size();) {
     const unsigned lead = text[i];
-    const int length = lead < 0x80 ? 1 : lead >> 5 == 6 ? 2 : lead >> 4 == 14 ? 3 : lead >> 3 == 30 ? 4 : 0;
+    const int length = lead < 0x80       ? 1
+                       : lead >> 5 == 6  ? 2
+                       : lead >> 4 == 14 ? 3
+                       : lead >> 3 == 30 ? 4
+                                         : 0;
     if (length == 0 || i + static_cast<size_t>(length) > text.size()) return false;
     uint32_t point = length == 1 ? lead : lead & (0x7fu >> length);
     for (int k = 1; k < length; ++k) {
@@ -124,14 +133,22 @@ Type Cursor::Next() const {
   const Head head = ReadHead(rest_);
   if (head.size == 0) return Type::kNone;
   switch (head.major) {
-    case 0: return Type::kUint;
-    case 1: return Type::kNegative;
-    case 2: return Type::kBytes;
-    case 3: return Type::kText;
-    case 4: return Type::kArray;
-    case 5: return Type::kMap;
-    case 7: return head.info == 20 ? Type::kFalse : head.info == 21 ? Type::kTrue : Type::kNull;
-    default: return Type::kNone;
+    case 0:
+      return Type::kUint;
+    case 1:
+      return Type::kNegative;
+    case 2:
+      return Type::kBytes;
+    case 3:
+      return Type::kText;
+    case 4:
+      return Type::kArray;
+    case 5:
+      return Type::kMap;
+    case 7:
+      return head.info == 20 ? Type::kFalse : head.info == 21 ? Type::kTrue : Type::kNull;
+    default:
+      return Type::kNone;
   }
 }
 

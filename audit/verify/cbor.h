@@ -1,9 +1,8 @@
-// The verifier's own CBOR: a judge of deterministic encoding and a cursor that reads what it accepted.
-// It shares nothing with base/cbor.h on purpose: a defect would have to be made twice.
+// The verifier's own CBOR: a judge of deterministic encoding and a cursor that reads what it
+// accepted. It shares nothing with base/cbor.h on purpose: a defect would have to be made twice.
 //
-//   if (const char* why = StrictFault(bytes)) ...   // nullptr: deterministic CBOR, one item, no rest
-//   Cursor c(bytes);
-//   uint64_t pairs = c.Map();
+//   if (const char* why = StrictFault(bytes)) ...   // nullptr: deterministic CBOR, one item, no
+//   rest Cursor c(bytes); uint64_t pairs = c.Map();
 #pragma once
 
 #include <cstdint>

@@ -14,11 +14,11 @@ inline constexpr size_t kEntryBytes = 128;
 
 struct Entry {
   bool well_formed = false;
-  ByteView log_id;      // 16 bytes
+  ByteView log_id;  // 16 bytes
   uint64_t size = 0;
-  ByteView head;        // 32 bytes
-  ByteView signed_part; // 62 bytes
-  ByteView signature;   // 64 bytes
+  ByteView head;         // 32 bytes
+  ByteView signed_part;  // 62 bytes
+  ByteView signature;    // 64 bytes
 };
 
 // As many entries as fit; what follows the last one (less than 128 bytes) is a torn write.

@@ -15,7 +15,7 @@ namespace {
 // One context for the life of the thread: EVP_MD_fetch costs more than hashing a small record.
 EVP_MD_CTX* HashContext() {
   static thread_local std::unique_ptr<EVP_MD_CTX, void (*)(EVP_MD_CTX*)> context(EVP_MD_CTX_new(),
-                                                                                EVP_MD_CTX_free);
+                                                                                 EVP_MD_CTX_free);
   return context.get();
 }
 
@@ -35,7 +35,8 @@ constexpr std::array<uint32_t, 256> MakeTable() {
   std::array<uint32_t, 256> table{};
   for (uint32_t byte = 0; byte < 256; ++byte) {
     uint32_t value = byte;
-    for (int bit = 0; bit < 8; ++bit) value = (value & 1) != 0 ? value >> 1 ^ 0x82f63b78 : value >> 1;
+    for (int bit = 0; bit < 8; ++bit)
+      value = (value & 1) != 0 ? value >> 1 ^ 0x82f63b78 : value >> 1;
     table[byte] = value;
   }
   return table;
@@ -85,7 +86,8 @@ std::optional<PublicKey> PublicKey::FromPemFile(const std::string& path, std::st
     *error = "the public key `" + path + "` cannot be read: " + std::strerror(errno);
     return std::nullopt;
   }
-  std::shared_ptr<EVP_PKEY> key(PEM_read_PUBKEY(file.get(), nullptr, nullptr, nullptr), EVP_PKEY_free);
+  std::shared_ptr<EVP_PKEY> key(PEM_read_PUBKEY(file.get(), nullptr, nullptr, nullptr),
+                                EVP_PKEY_free);
   if (!key || EVP_PKEY_get_id(key.get()) != EVP_PKEY_ED25519) {
     *error = "`" + path + "` is not an Ed25519 public key in PEM";
     return std::nullopt;
@@ -95,7 +97,8 @@ std::optional<PublicKey> PublicKey::FromPemFile(const std::string& path, std::st
 
 bool PublicKey::Verify(ByteView message, ByteView signature) const {
   std::unique_ptr<EVP_MD_CTX, void (*)(EVP_MD_CTX*)> context(EVP_MD_CTX_new(), EVP_MD_CTX_free);
-  return context && EVP_DigestVerifyInit(context.get(), nullptr, nullptr, nullptr, key_.get()) == 1 &&
+  return context &&
+         EVP_DigestVerifyInit(context.get(), nullptr, nullptr, nullptr, key_.get()) == 1 &&
          EVP_DigestVerify(context.get(), signature.data(), signature.size(), message.data(),
                           message.size()) == 1;
 }

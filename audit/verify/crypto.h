@@ -1,4 +1,5 @@
-// What the verifier computes, through OpenSSL 3: SHA-256, HMAC-SHA-256, Ed25519, and CRC-32C by itself.
+// What the verifier computes, through OpenSSL 3: SHA-256, HMAC-SHA-256, Ed25519, and CRC-32C by
+// itself.
 //
 //   Hash leaf = LeafHash(record);
 //   auto key = PublicKey::FromPemFile("/etc/krux/audit.pub", &error);

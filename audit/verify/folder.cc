@@ -70,8 +70,8 @@ std::string ReadFile(const std::string& path, uint64_t offset, uint64_t limit,
     bytes->resize(std::min<uint64_t>(static_cast<uint64_t>(st.st_size) - offset, limit));
     size_t got = 0;
     while (got < bytes->size()) {
-      const ssize_t n = pread(fd, bytes->data() + got, bytes->size() - got,
-                              static_cast<off_t>(offset + got));
+      const ssize_t n =
+          pread(fd, bytes->data() + got, bytes->size() - got, static_cast<off_t>(offset + got));
       if (n < 0 && errno == EINTR) continue;
       if (n < 0) why = std::strerror(errno);
       if (n <= 0) break;

@@ -16,17 +16,17 @@ struct SegmentFile {
 };
 
 struct Folder {
-  std::string path;    // of the folder with the segments
-  std::string log_id;  // its name, where that is 32 hex digits
+  std::string path;                   // of the folder with the segments
+  std::string log_id;                 // its name, where that is 32 hex digits
   std::vector<SegmentFile> segments;  // by first seq
 };
 
-// `path` is the folder of one log, or the folder above when exactly one log is in it. Answers why it
-// cannot be read, or "".
+// `path` is the folder of one log, or the folder above when exactly one log is in it. Answers why
+// it cannot be read, or "".
 std::string OpenFolder(const std::string& path, Folder* folder);
 
-// Bytes [offset, end) of a regular file, `end` being its size now or `offset` + `limit`. Answers why
-// it cannot be read, or "".
+// Bytes [offset, end) of a regular file, `end` being its size now or `offset` + `limit`. Answers
+// why it cannot be read, or "".
 std::string ReadFile(const std::string& path, uint64_t offset, uint64_t limit,
                      std::vector<uint8_t>* bytes);
 

@@ -48,7 +48,8 @@ Frame ParseFrame(ByteView bytes) {
 
 size_t FindFrame(ByteView bytes, size_t from) {
   for (size_t at = from; at < bytes.size(); ++at) {
-    const auto start = std::find(bytes.begin() + static_cast<std::ptrdiff_t>(at), bytes.end(), 0x83);
+    const auto start =
+        std::find(bytes.begin() + static_cast<std::ptrdiff_t>(at), bytes.end(), 0x83);
     at = static_cast<size_t>(start - bytes.begin());
     if (at < bytes.size() && ParseFrame(bytes.subspan(at)).state == Frame::kGood) return at;
   }

@@ -32,8 +32,8 @@ bool LogReader::Next(RecordView* out) {
   if (!started_ && !OpenSegment()) return false;
   started_ = true;
   for (;;) {
-    const bool ends_here =
-        segment_ + 1 < folder_.segments.size() && next_seq_ == folder_.segments[segment_ + 1].first_seq;
+    const bool ends_here = segment_ + 1 < folder_.segments.size() &&
+                           next_seq_ == folder_.segments[segment_ + 1].first_seq;
     const Frame frame = ParseFrame(ByteView(buffer_).subspan(at_));
     if (frame.state == Frame::kGood && !ends_here) {
       Facts facts;
@@ -76,7 +76,8 @@ bool LogReader::Find(uint64_t seq, RecordView* record) {
   buffer_.clear();
   started_ = true;
   if (!OpenSegment()) return false;
-  while (segment_ + 1 < folder_.segments.size() && folder_.segments[segment_ + 1].first_seq <= seq) {
+  while (segment_ + 1 < folder_.segments.size() &&
+         folder_.segments[segment_ + 1].first_seq <= seq) {
     segment_ += 1;
   }
   next_seq_ = folder_.segments[segment_].first_seq;

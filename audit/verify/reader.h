@@ -1,5 +1,5 @@
-// LogReader: the records of a log in order, for `krux audit show` and `tail`. It checks frames, not the
-// chain: that is VerifyLog's.
+// LogReader: the records of a log in order, for `krux audit show` and `tail`. It checks frames, not
+// the chain: that is VerifyLog's.
 //
 //   LogReader reader("/var/lib/krux/audit");
 //   RecordView record;
@@ -40,10 +40,10 @@ class LogReader {
 
   std::string dir_;
   Folder folder_;
-  size_t segment_ = 0;           // index of the segment being read
+  size_t segment_ = 0;  // index of the segment being read
   bool started_ = false;
   uint64_t next_seq_ = 0;
-  uint64_t base_ = 0;            // offset of buffer_ in the file
+  uint64_t base_ = 0;  // offset of buffer_ in the file
   size_t at_ = 0;
   std::vector<uint8_t> buffer_;
   std::string error_;

@@ -20,24 +20,26 @@ struct Rule {
 
 using Rules = std::span<const Rule>;
 
-constexpr Rule kSegmentRules[] = {{0, 'i', true}, {1, 'u', true}, {2, 'u', true}, {3, 'h', true},
-                                  {4, 'i', true}, {5, 't', true}, {6, 'o', true}, {7, 'h', false},
-                                  {8, 'h', false}, {9, 'h', false}, {10, 't', false}};
+constexpr Rule kSegmentRules[] = {{0, 'i', true},  {1, 'u', true},  {2, 'u', true},
+                                  {3, 'h', true},  {4, 'i', true},  {5, 't', true},
+                                  {6, 'o', true},  {7, 'h', false}, {8, 'h', false},
+                                  {9, 'h', false}, {10, 't', false}};
 constexpr Rule kCallRules[] = {
-    {0, 'i', true},  {1, 'i', true},  {2, 't', true},  {3, 't', true},   {4, 'h', true, "args"},
-    {5, 'd', true},  {6, 'T', true},  {7, 'h', true},  {8, 'l', true},   {9, 'l', true},
-    {10, 'm', true}, {11, 'x', false}, {12, 'u', false}, {13, 'u', true}, {14, 'u', true},
-    {15, 'h', false}, {16, 'm', true}, {17, 'u', true}, {18, 'm', true},  {19, 'l', false},
+    {0, 'i', true},   {1, 'i', true},   {2, 't', true},   {3, 't', true},  {4, 'h', true, "args"},
+    {5, 'd', true},   {6, 'T', true},   {7, 'h', true},   {8, 'l', true},  {9, 'l', true},
+    {10, 'm', true},  {11, 'x', false}, {12, 'u', false}, {13, 'u', true}, {14, 'u', true},
+    {15, 'h', false}, {16, 'm', true},  {17, 'u', true},  {18, 'm', true}, {19, 'l', false},
     {20, 'l', false}};
-constexpr Rule kOutcomeRules[] = {
-    {0, 'i', true},  {1, 'u', true},  {2, 'S', true},  {3, 'n', true}, {4, 'n', true},
-    {5, 'h', true, "result"},         {6, 'u', true},  {7, 'g', true}, {8, 'r', true},
-    {9, 'x', false}, {10, 'l', false}, {11, 'h', false, "reason"},     {12, 'l', false},
-    {13, 'l', false}};
-constexpr Rule kApprovalRules[] = {{0, 'u', true}, {1, 'i', true}, {2, 't', true}, {3, 'u', true},
-                                   {4, 't', true}, {5, 'u', true}, {6, 'u', true}, {7, 'h', true},
-                                   {8, 'b', true}};
-constexpr Rule kCheckpointRules[] = {{0, 'u', true}, {1, 'h', true}, {2, 's', true}, {3, '8', true}};
+constexpr Rule kOutcomeRules[] = {{0, 'i', true},   {1, 'u', true},   {2, 'S', true},
+                                  {3, 'n', true},   {4, 'n', true},   {5, 'h', true, "result"},
+                                  {6, 'u', true},   {7, 'g', true},   {8, 'r', true},
+                                  {9, 'x', false},  {10, 'l', false}, {11, 'h', false, "reason"},
+                                  {12, 'l', false}, {13, 'l', false}};
+constexpr Rule kApprovalRules[] = {{0, 'u', true}, {1, 'i', true}, {2, 't', true},
+                                   {3, 'u', true}, {4, 't', true}, {5, 'u', true},
+                                   {6, 'u', true}, {7, 'h', true}, {8, 'b', true}};
+constexpr Rule kCheckpointRules[] = {
+    {0, 'u', true}, {1, 'h', true}, {2, 's', true}, {3, '8', true}};
 constexpr Rule kKeyRotateRules[] = {{0, 'u', true}, {1, 'h', true}, {2, 's', true}};
 constexpr Rule kPolicyRules[] = {{0, 'h', true}, {1, 't', true}, {2, 'u', true}};
 constexpr Rule kSessionRules[] = {{0, 'i', true}, {1, 't', true}, {2, 'm', true}};
@@ -45,7 +47,8 @@ constexpr Rule kAdminRules[] = {{0, 't', true}, {1, 'm', true}};
 constexpr Rule kRedactionRules[] = {{0, 'u', true}, {1, 'k', true}, {2, 't', true}, {3, 't', true}};
 constexpr Rule kGapRules[] = {{0, 't', true}, {1, 'u', true}, {2, 'u', true},
                               {3, 'u', true}, {4, 'u', true}, {5, 'h', true}};
-constexpr Rule kRecoveredIntentRules[] = {{0, 'u', true}, {1, 'u', true}, {2, 'i', true}, {3, 'S', true}};
+constexpr Rule kRecoveredIntentRules[] = {
+    {0, 'u', true}, {1, 'u', true}, {2, 'i', true}, {3, 'S', true}};
 constexpr Rule kRecoveredTailRules[] = {
     {0, 'u', true}, {4, 'u', true}, {5, 'u', true}, {6, 'u', true}, {7, 'h', true}};
 constexpr Rule kHeartbeatRules[] = {{0, 'u', true}};
@@ -55,25 +58,42 @@ constexpr Rule kGrantRules[] = {{0, 'i', true}, {1, 'i', true}, {2, 'x', true}, 
 
 Rules RulesOf(uint64_t kind, bool tail) {
   switch (kind) {
-    case kSegment: return kSegmentRules;
+    case kSegment:
+      return kSegmentRules;
     case kIntent:
     case kDenial:
-    case kDeferral: return kCallRules;
-    case kOutcome: return kOutcomeRules;
-    case kApproval: return kApprovalRules;
-    case kCheckpoint: return kCheckpointRules;
-    case kKeyRotate: return kKeyRotateRules;
-    case kPolicy: return kPolicyRules;
-    case kSession: return kSessionRules;
-    case kAdmin: return kAdminRules;
-    case kRedaction: return kRedactionRules;
-    case kGap: return kGapRules;
-    case kRecovered: return tail ? Rules(kRecoveredTailRules) : Rules(kRecoveredIntentRules);
-    case kHeartbeat: return kHeartbeatRules;
-    case kSink: return kSinkRules;
-    case kSeal: return kSealRules;
-    case kGrant: return kGrantRules;
-    default: return {};
+    case kDeferral:
+      return kCallRules;
+    case kOutcome:
+      return kOutcomeRules;
+    case kApproval:
+      return kApprovalRules;
+    case kCheckpoint:
+      return kCheckpointRules;
+    case kKeyRotate:
+      return kKeyRotateRules;
+    case kPolicy:
+      return kPolicyRules;
+    case kSession:
+      return kSessionRules;
+    case kAdmin:
+      return kAdminRules;
+    case kRedaction:
+      return kRedactionRules;
+    case kGap:
+      return kGapRules;
+    case kRecovered:
+      return tail ? Rules(kRecoveredTailRules) : Rules(kRecoveredIntentRules);
+    case kHeartbeat:
+      return kHeartbeatRules;
+    case kSink:
+      return kSinkRules;
+    case kSeal:
+      return kSealRules;
+    case kGrant:
+      return kGrantRules;
+    default:
+      return {};
   }
 }
 
@@ -134,26 +154,45 @@ bool OpenIntent(Cursor* c) {
 bool HasShape(ByteView value, char shape) {
   Cursor c(value);
   switch (shape) {
-    case 'i': return BytesOf(c, 16);
-    case 'h': return BytesOf(c, 32);
-    case '8': return BytesOf(c, 8);
-    case 's': return BytesOf(c, 64);
-    case 'u': return c.Is(Type::kUint);
+    case 'i':
+      return BytesOf(c, 16);
+    case 'h':
+      return BytesOf(c, 32);
+    case '8':
+      return BytesOf(c, 8);
+    case 's':
+      return BytesOf(c, 64);
+    case 'u':
+      return c.Is(Type::kUint);
     // An integer of 64 bits with sign.
-    case 'n': return c.Is(Type::kNegative) ? value[0] != 0x3b || value[1] < 0x80 : UintUpTo(c, INT64_MAX);
-    case 't': return TextItem(&c);
-    case 'T': return Items(c, TextItem);
-    case 'd': return UintUpTo(c, 2);
-    case 'S': return UintUpTo(c, 8);
-    case 'b': return c.Is(Type::kTrue) || c.Is(Type::kFalse);
-    case 'l': return Pairs(c, [](Cursor* p) { return p->Uint(), p->Uint(), p->ok(); });
-    case 'm': return Pairs(c, [](Cursor* p) { return TextItem(p) && (p->Skip(), p->ok()); });
-    case 'g': return Usage(c);
-    case 'r': return c.Is(Type::kNull) || Pairs(c, ReceiptField);
-    case 'x': return Items(c, Secret);
-    case 'o': return Items(c, OpenIntent);
-    case 'k': return Cursor(value).Array() > 0 && Items(c, [](Cursor* p) { return p->Uint(), p->ok(); });
-    default: return false;
+    case 'n':
+      return c.Is(Type::kNegative) ? value[0] != 0x3b || value[1] < 0x80 : UintUpTo(c, INT64_MAX);
+    case 't':
+      return TextItem(&c);
+    case 'T':
+      return Items(c, TextItem);
+    case 'd':
+      return UintUpTo(c, 2);
+    case 'S':
+      return UintUpTo(c, 8);
+    case 'b':
+      return c.Is(Type::kTrue) || c.Is(Type::kFalse);
+    case 'l':
+      return Pairs(c, [](Cursor* p) { return p->Uint(), p->Uint(), p->ok(); });
+    case 'm':
+      return Pairs(c, [](Cursor* p) { return TextItem(p) && (p->Skip(), p->ok()); });
+    case 'g':
+      return Usage(c);
+    case 'r':
+      return c.Is(Type::kNull) || Pairs(c, ReceiptField);
+    case 'x':
+      return Items(c, Secret);
+    case 'o':
+      return Items(c, OpenIntent);
+    case 'k':
+      return Cursor(value).Array() > 0 && Items(c, [](Cursor* p) { return p->Uint(), p->ok(); });
+    default:
+      return false;
   }
 }
 
@@ -190,7 +229,8 @@ void Collect(const Rule& rule, ByteView value, Facts* f) {
     for (uint64_t n = c.Array(); n > 0; --n) f->redacted_keys.push_back(c.Uint());
   }
   if (!tail) return;
-  const uint64_t base = f->kind == kGap ? 2 : 4;  // segment, offset, bytes, sha256 follow each other
+  const uint64_t base =
+      f->kind == kGap ? 2 : 4;  // segment, offset, bytes, sha256 follow each other
   if (!f->tail) f->tail = DeclaredTail{};
   if (rule.key == base) f->tail->segment = c.Uint();
   if (rule.key == base + 1) f->tail->offset = c.Uint();
@@ -238,8 +278,9 @@ std::string JudgeBody(Cursor* c, Facts* f) {
 
 const char* KindName(uint64_t kind) {
   static constexpr const char* kNames[] = {
-      "segment",  "intent", "outcome", "denial",    "deferral", "approval",  "checkpoint", "keyrotate", "policy",
-      "session",  "admin",  "redaction", "gap",     "recovered", "heartbeat", "sink",       "seal",      "grant"};
+      "segment",    "intent",    "outcome",   "denial",  "deferral", "approval",
+      "checkpoint", "keyrotate", "policy",    "session", "admin",    "redaction",
+      "gap",        "recovered", "heartbeat", "sink",    "seal",     "grant"};
   return kind < std::size(kNames) ? kNames[kind] : "unknown";
 }
 
@@ -254,14 +295,22 @@ std::string JudgeRecord(ByteView record, Facts* f) {
       case 0:
         if (const uint64_t format = c.Uint(); format != 1 || !c.ok()) return "the format is not 1";
         break;
-      case 1: f->seq = c.Uint(); break;
-      case 2: f->prev = c.Bytes(); break;
+      case 1:
+        f->seq = c.Uint();
+        break;
+      case 2:
+        f->prev = c.Bytes();
+        break;
       case 3:
-      case 4: c.Uint(); break;
+      case 4:
+        c.Uint();
+        break;
       case 5:
         if (c.Bytes().size() != 8) return "key 5 is malformed";
         break;
-      case 6: f->kind = c.Uint(); break;
+      case 6:
+        f->kind = c.Uint();
+        break;
       case 7:
         if (std::string fault = JudgeBody(&c, f); !fault.empty()) return fault;
         break;

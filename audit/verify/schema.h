@@ -13,9 +13,24 @@
 namespace krux::audit::verify {
 
 enum Kind : uint64_t {
-  kSegment = 0, kIntent = 1, kOutcome = 2, kDenial = 3, kDeferral = 4, kApproval = 5, kCheckpoint = 6,
-  kKeyRotate = 7, kPolicy = 8, kSession = 9, kAdmin = 10, kRedaction = 11, kGap = 12, kRecovered = 13,
-  kHeartbeat = 14, kSink = 15, kSeal = 16, kGrant = 17,
+  kSegment = 0,
+  kIntent = 1,
+  kOutcome = 2,
+  kDenial = 3,
+  kDeferral = 4,
+  kApproval = 5,
+  kCheckpoint = 6,
+  kKeyRotate = 7,
+  kPolicy = 8,
+  kSession = 9,
+  kAdmin = 10,
+  kRedaction = 11,
+  kGap = 12,
+  kRecovered = 13,
+  kHeartbeat = 14,
+  kSink = 15,
+  kSeal = 16,
+  kGrant = 17,
 };
 const char* KindName(uint64_t kind);  // "intent"; "unknown" for others
 
@@ -29,7 +44,8 @@ struct CommittedField {
 // Bytes at the end of a segment that a record declares to be none of the chain.
 struct DeclaredTail {
   uint64_t segment = 0, offset = 0, bytes = 0;
-  bool exact = false;  // `recovered`: size and hash are what was there; `gap`: at most so many bytes
+  bool exact =
+      false;  // `recovered`: size and hash are what was there; `gap`: at most so many bytes
   Hash sha256{};
 };
 
@@ -39,13 +55,13 @@ struct Facts {
   uint64_t kind = 0;
   ByteView prev;
   std::vector<CommittedField> commits;
-  ByteView call_id;                        // intent, outcome, recovered
-  std::optional<uint64_t> closes;          // outcome, recovered: seq of the intent
-  ByteView log_id, segment_prev;           // segment
-  uint64_t first_seq = 0;                  // segment
+  ByteView call_id;                                 // intent, outcome, recovered
+  std::optional<uint64_t> closes;                   // outcome, recovered: seq of the intent
+  ByteView log_id, segment_prev;                    // segment
+  uint64_t first_seq = 0;                           // segment
   std::vector<std::pair<uint64_t, ByteView>> open;  // segment: intents without outcome
-  std::optional<DeclaredTail> tail;        // gap, recovered
-  std::optional<uint64_t> redacts;         // redaction: seq
+  std::optional<DeclaredTail> tail;                 // gap, recovered
+  std::optional<uint64_t> redacts;                  // redaction: seq
   std::vector<uint64_t> redacted_keys;
 };
 

@@ -34,7 +34,8 @@ std::optional<Hash> ParseHash(const std::string& hex) {
 
 // Judges every entry by itself and against the one before. Answers the stated heads by size.
 std::map<uint64_t, StatedHead> JudgeCheckpoints(ByteView bytes, const std::string& log_id,
-                                                const std::optional<PublicKey>& key, Report* report) {
+                                                const std::optional<PublicKey>& key,
+                                                Report* report) {
   std::map<uint64_t, StatedHead> heads;
   const auto add = [&](uint64_t at, Exit cls, std::string text) {
     report->faults.push_back({kFile, at, std::nullopt, cls, std::move(text)});
@@ -46,13 +47,14 @@ std::map<uint64_t, StatedHead> JudgeCheckpoints(ByteView bytes, const std::strin
     if (!entry.well_formed) {
       add(here, kTampered, "the checkpoint is malformed");
     } else if (key && !SignatureHolds(entry, *key)) {
-      add(here, kTampered, "the checkpoint at size " + std::to_string(entry.size) +
-                               " is not signed by this key");
+      add(here, kTampered,
+          "the checkpoint at size " + std::to_string(entry.size) + " is not signed by this key");
     } else if (!log_id.empty() && Hex(entry.log_id) != log_id) {
       add(here, kTampered, "the checkpoint is of another log");
     } else if (entry.size <= before) {
-      add(here, kTampered, "the checkpoint does not grow: size " + std::to_string(entry.size) +
-                               " after " + std::to_string(before));
+      add(here, kTampered,
+          "the checkpoint does not grow: size " + std::to_string(entry.size) + " after " +
+              std::to_string(before));
     } else {
       StatedHead stated;
       std::ranges::copy(entry.head, stated.head.begin());
@@ -120,8 +122,9 @@ Report VerifyOnce(const std::string& dir, const Options& options) {
   Walk walk(folder, report.signed_size, expected, &heads, &report);
   walk.Run();
   if (expected && !walk.found_expected()) {
-    report.faults.push_back({folder.path, 0, std::nullopt, kTampered,
-                             "the expected head is not in this log: it was cut, rolled back or forked"});
+    report.faults.push_back(
+        {folder.path, 0, std::nullopt, kTampered,
+         "the expected head is not in this log: it was cut, rolled back or forked"});
   }
   Conclude(folder, key.has_value(), !checkpoints.empty(), &report);
   return report;

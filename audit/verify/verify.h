@@ -24,7 +24,7 @@ struct Fault {
   uint64_t offset = 0;          // bytes from its start
   std::optional<uint64_t> seq;  // the record it is about, where it is about one
   Exit cls = kTampered;
-  std::string text;             // one sentence
+  std::string text;  // one sentence
 };
 
 struct Options {
@@ -39,9 +39,9 @@ struct Report {
   uint64_t records = 0;      // in the chain, damaged ones included
   uint64_t signed_size = 0;  // records under the last good signature
   uint64_t checkpoints = 0;
-  std::string head;          // leaf hash of the last record, hex
-  std::vector<Fault> faults; // all of them, in the order they were found; at most kMaxFaults
-  uint64_t more_faults = 0;  // found beyond that
+  std::string head;           // leaf hash of the last record, hex
+  std::vector<Fault> faults;  // all of them, in the order they were found; at most kMaxFaults
+  uint64_t more_faults = 0;   // found beyond that
 };
 inline constexpr size_t kMaxFaults = 10000;
 

@@ -41,7 +41,8 @@ void Walk::Run() {
   for (size_t i = 0; i < files.size(); ++i) {
     const bool last = i + 1 == files.size();
     if (files[i].first_seq > next_) {
-      Add({&files[i], 0}, next_, kTampered, Range(next_, files[i].first_seq) + " missing before this segment");
+      Add({&files[i], 0}, next_, kTampered,
+          Range(next_, files[i].first_seq) + " missing before this segment");
       next_ = files[i].first_seq;
       leaf_.reset();
     }
@@ -71,8 +72,8 @@ void Walk::WalkSegment(const SegmentFile& file, uint64_t end_seq, bool last) {
   while (at < bytes.size() && next_ < end_seq) {
     const Frame frame = ParseFrame(bytes.subspan(at));
     const Place place{&file, at};
-    const size_t used = frame.state == Frame::kGood ? TakeGood(frame, place)
-                                                    : TakeDamaged(bytes, at, place, last);
+    const size_t used =
+        frame.state == Frame::kGood ? TakeGood(frame, place) : TakeDamaged(bytes, at, place, last);
     if (used == 0) break;
     at += used;
     first_in_segment_ = false;
@@ -90,8 +91,8 @@ void Walk::EndOfSegment(ByteView bytes, size_t at, const SegmentFile& file, bool
   }
   if (next_ < signed_size_) {
     Add({&file, at}, next_, kTampered,
-        Record(next_) + " is damaged or cut off, and it was signed (" + std::to_string(signed_size_) +
-            " records are)");
+        Record(next_) + " is damaged or cut off, and it was signed (" +
+            std::to_string(signed_size_) + " records are)");
     leaf_.reset();
     return;
   }
@@ -108,10 +109,12 @@ size_t Walk::TakeGood(const Frame& frame, Place place) {
     return frame.size;
   }
   if (facts.seq > next_) {
-    Add(place, next_, kTampered, Range(next_, facts.seq) + " missing: " + Record(facts.seq) + " follows");
+    Add(place, next_, kTampered,
+        Range(next_, facts.seq) + " missing: " + Record(facts.seq) + " follows");
   } else if (facts.seq < next_) {
     Add(place, facts.seq, kTampered,
-        Record(facts.seq) + " stands again where " + Record(next_) + " belongs: one of the two is forged");
+        Record(facts.seq) + " stands again where " + Record(next_) +
+            " belongs: one of the two is forged");
   }
   if (facts.seq != next_) {
     next_ = facts.seq;
@@ -158,7 +161,8 @@ void Walk::JudgeSegmentRecord(const Facts& facts, Place place) {
   }
   if (facts.first_seq != facts.seq || facts.seq != place.file->first_seq ||
       !std::ranges::equal(facts.segment_prev, facts.prev)) {
-    Add(place, facts.seq, kTampered, Record(facts.seq) + " names another place in the log than its own");
+    Add(place, facts.seq, kTampered,
+        Record(facts.seq) + " names another place in the log than its own");
   }
   if (!clean_) return;
   bool same = facts.open.size() == open_.size();
@@ -166,7 +170,9 @@ void Walk::JudgeSegmentRecord(const Facts& facts, Place place) {
     const auto known = open_.find(seq);
     same = same && known != open_.end() && std::ranges::equal(known->second, call_id);
   }
-  if (!same) Add(place, facts.seq, kTampered, Record(facts.seq) + " names other open intents than there are");
+  if (!same)
+    Add(place, facts.seq, kTampered,
+        Record(facts.seq) + " names other open intents than there are");
 }
 
 // One outcome per intent, after it, of the same call.
@@ -213,8 +219,8 @@ size_t Walk::TakeDamaged(ByteView bytes, size_t at, Place place, bool last) {
   if (until > next_) {
     Add(place, next_, kTampered, Range(next_, until) + " damaged: no frame can be read here");
   } else {
-    Add(place, next_, kTampered, std::to_string(found - at) + " bytes that are no record stand before " +
-                                     Record(next_));
+    Add(place, next_, kTampered,
+        std::to_string(found - at) + " bytes that are no record stand before " + Record(next_));
   }
   next_ = until;
   leaf_.reset();
@@ -238,7 +244,8 @@ void Walk::JudgeRedactions() {
     for (const uint64_t key : missing.keys) {
       if (redacted_[seq].contains(key)) continue;
       Add(missing.place, seq, kTampered,
-          Record(seq) + ": the opening of key " + std::to_string(key) + " is missing without a redaction");
+          Record(seq) + ": the opening of key " + std::to_string(key) +
+              " is missing without a redaction");
     }
   }
 }

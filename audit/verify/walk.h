@@ -1,5 +1,5 @@
-// The walk over the chain: segment by segment, frame by frame, every fault named and the rest judged
-// all the same.
+// The walk over the chain: segment by segment, frame by frame, every fault named and the rest
+// judged all the same.
 //
 //   Walk walk(folder, heads, &report);
 //   walk.Run();
@@ -65,14 +65,14 @@ class Walk {
   std::map<uint64_t, StatedHead>* heads_;
   Report* report_;
 
-  uint64_t next_ = 0;              // seq of the next record
-  std::optional<Hash> leaf_;       // of record next_ - 1; nothing where its bytes are lost
-  bool leaf_certain_ = true;       // false: that record is damaged and was named already
+  uint64_t next_ = 0;         // seq of the next record
+  std::optional<Hash> leaf_;  // of record next_ - 1; nothing where its bytes are lost
+  bool leaf_certain_ = true;  // false: that record is damaged and was named already
   Place leaf_place_{};
   bool first_in_segment_ = false;
-  bool clean_ = true;              // no fault so far: what depends on earlier records can be judged
+  bool clean_ = true;  // no fault so far: what depends on earlier records can be judged
   bool found_expected_ = false;
-  std::string log_id_;             // hex
+  std::string log_id_;                             // hex
   std::map<uint64_t, std::vector<uint8_t>> open_;  // intents without outcome
   std::vector<Tail> tails_;
   std::vector<DeclaredTail> declared_;

@@ -7,8 +7,8 @@
 // Service: /run/krux/gateway.sock. Embedded: runtime folder = $KRUX_RUNTIME_DIR, else (root)
 // /run/krux-embedded, else $XDG_RUNTIME_DIR/krux, else <state>/run; state folder = $KRUX_STATE_DIR,
 // else (root) /var/lib/krux-embedded, else $XDG_STATE_HOME/krux, else ~/.local/state/krux.
-// The operator's configuration = $KRUX_CONFIG (its folder then counts as krux's own: no WORK overlaps
-// it), else (root) /etc/krux/krux.toml, else $XDG_CONFIG_HOME/krux/krux.toml, else
+// The operator's configuration = $KRUX_CONFIG (its folder then counts as krux's own: no WORK
+// overlaps it), else (root) /etc/krux/krux.toml, else $XDG_CONFIG_HOME/krux/krux.toml, else
 // ~/.config/krux/krux.toml.
 #pragma once
 
@@ -33,7 +33,7 @@ struct GatewayPaths {
   std::string gateway_log;     // the daemons' stderr
   std::string audit_dir;       // <state>/audit: one folder per log id
   std::string audit_public_key;
-  std::string config_file;     // the operator's krux.toml; need not exist
+  std::string config_file;  // the operator's krux.toml; need not exist
 };
 
 // Reads the environment and the caller's uid. Relative paths in the environment are kConfig.

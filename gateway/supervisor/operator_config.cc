@@ -13,14 +13,15 @@ namespace {
 
 // Whoever writes this file decides what may be missing, so it must be the operator.
 Result<void> CheckOwner(const std::string& path) {
-  struct stat st {};
+  struct stat st{};
   if (stat(path.c_str(), &st) != 0) {
     if (errno == ENOENT || errno == ENOTDIR) return {};
     return SysError(ExitCode::kConfig, "look at `" + path + "`", errno);
   }
   if ((st.st_uid != 0 && st.st_uid != geteuid()) || (st.st_mode & 022) != 0) {
-    return Fail(ExitCode::kConfig, "config",
-                "`" + path + "` can be written by others; run `chmod go-w " + path + "` and make it yours");
+    return Fail(
+        ExitCode::kConfig, "config",
+        "`" + path + "` can be written by others; run `chmod go-w " + path + "` and make it yours");
   }
   return {};
 }

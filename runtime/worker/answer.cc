@@ -15,7 +15,9 @@ constexpr size_t kKept = 500;  // at each end
 
 std::string Shortened(const std::string& text) {
   if (text.size() <= kMaxMessage) return text;
-  const auto continues = [&](size_t at) { return (static_cast<unsigned char>(text[at]) & 0xC0) == 0x80; };
+  const auto continues = [&](size_t at) {
+    return (static_cast<unsigned char>(text[at]) & 0xC0) == 0x80;
+  };
   size_t head = kKept, tail = text.size() - kKept;
   while (continues(head)) --head;
   while (tail < text.size() && continues(tail)) ++tail;
@@ -31,7 +33,9 @@ cbor::Bytes Encode(const Answer& answer) {
 
 }  // namespace
 
-Answer Refusal(ExitCode code, std::string message) { return Answer{code, std::move(message), {}, false, 0}; }
+Answer Refusal(ExitCode code, std::string message) {
+  return Answer{code, std::move(message), {}, false, 0};
+}
 
 Answer Refusal(const Error& error) { return Refusal(error.code, SafeText(error.message)); }
 

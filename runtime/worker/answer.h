@@ -17,15 +17,15 @@ struct Answer {
   ExitCode code = ExitCode::kOk;
   std::string message = {};  // lower case, what went wrong, then what to do
   cbor::Map data = {};
-  bool truncated = false;    // there is more than was returned
-  uint64_t data_bytes = 0;   // of the data part, already in place
+  bool truncated = false;   // there is more than was returned
+  uint64_t data_bytes = 0;  // of the data part, already in place
 };
 
 Answer Refusal(ExitCode code, std::string message);
 Answer Refusal(const Error& error);
 
-// Writes meta and header; the magic last, so that a torn answer is none. False when the memfd has no
-// room for it.
+// Writes meta and header; the magic last, so that a torn answer is none. False when the memfd has
+// no room for it.
 bool WriteAnswer(const sandbox::WorkerContext& context, const Answer& answer);
 
 // `bytes` as UTF-8: what is not becomes `\xNN`. Names on disk are bytes, messages are text.

@@ -19,8 +19,12 @@ namespace krux::runtime {
 namespace {
 
 constexpr std::array<const char*, 3> kSearchPath = {"/usr/local/bin/", "/usr/bin/", "/bin/"};
-constexpr const char* kEnvironment[] = {
-    "PATH=/usr/local/bin:/usr/bin:/bin", "HOME=/tmp", "TMPDIR=/tmp", "LANG=C.UTF-8", "TERM=dumb", nullptr};
+constexpr const char* kEnvironment[] = {"PATH=/usr/local/bin:/usr/bin:/bin",
+                                        "HOME=/tmp",
+                                        "TMPDIR=/tmp",
+                                        "LANG=C.UTF-8",
+                                        "TERM=dumb",
+                                        nullptr};
 
 // Set by the handlers below; this process has one thread and one program.
 volatile sig_atomic_t g_child_ended = 0;
@@ -37,8 +41,8 @@ std::string Quote(std::string_view text) { return "`" + SafeText(text) + "`"; }
 struct Program {
   std::vector<std::string> files;  // tried in order
   std::vector<char*> argv;
-  UniqueFd cwd, null, out, err;    // `out`, `err`: the write ends
-  volatile int error = 0;          // errno of the step that failed, written by the child
+  UniqueFd cwd, null, out, err;  // `out`, `err`: the write ends
+  volatile int error = 0;        // errno of the step that failed, written by the child
 };
 
 // One pipe into a part of the result. What does not fit is counted as lost, never left in the pipe:
@@ -55,8 +59,10 @@ class Stream {
     const ssize_t got = read(pipe_.get(), into.data(), into.size());
     if (got < 0) return errno == EINTR || errno == EAGAIN;
     if (got == 0) pipe_.reset();
-    if (full) lost_ = lost_ || got > 0;
-    else used_ += static_cast<size_t>(got);
+    if (full)
+      lost_ = lost_ || got > 0;
+    else
+      used_ += static_cast<size_t>(got);
     total_ += static_cast<uint64_t>(got);
     return got > 0;
   }
@@ -115,12 +121,15 @@ Answer StartRefusal(int error, const std::string& name) {
     case ENOENT:
     case ENOTDIR:
       return Refusal(ExitCode::kNotFound,
-                     "program " + Quote(name) + " was not found, or the interpreter its first line names was not");
+                     "program " + Quote(name) +
+                         " was not found, or the interpreter its first line names was not");
     case EACCES:
     case EPERM:
-      return Refusal(ExitCode::kFailed, "program " + Quote(name) + " may not be executed: permission denied");
+      return Refusal(ExitCode::kFailed,
+                     "program " + Quote(name) + " may not be executed: permission denied");
     case ENOEXEC:
-      return Refusal(ExitCode::kBadData, Quote(name) + " is no program; a script needs a `#!` line");
+      return Refusal(ExitCode::kBadData,
+                     Quote(name) + " is no program; a script needs a `#!` line");
     case E2BIG:
       return Refusal(ExitCode::kBadData, "the arguments of " + Quote(name) + " are too long");
     default:
@@ -215,8 +224,8 @@ Answer Report(int status, const Stream& out, const Stream& err, std::span<uint8_
 }
 
 // Fills `program` and opens the pipes; `out` and `err` get the read ends.
-Result<void> Prepare(const std::vector<std::string>& words, const std::string& cwd, Program& program,
-                     UniqueFd& out, UniqueFd& err) {
+Result<void> Prepare(const std::vector<std::string>& words, const std::string& cwd,
+                     Program& program, UniqueFd& out, UniqueFd& err) {
   if (words[0].find('/') != std::string::npos) {
     program.files = {words[0]};
   } else {
@@ -226,10 +235,12 @@ Result<void> Prepare(const std::vector<std::string>& words, const std::string& c
   program.argv.push_back(nullptr);
   program.cwd = UniqueFd(open(cwd.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
   if (!program.cwd.valid()) {
-    return Fail(ExitCode::kNotFound, "proc.exec", "working directory " + Quote(cwd) + " does not exist");
+    return Fail(ExitCode::kNotFound, "proc.exec",
+                "working directory " + Quote(cwd) + " does not exist");
   }
   program.null = UniqueFd(open("/dev/null", O_RDONLY | O_CLOEXEC));
-  if (!program.null.valid()) return SysError(ExitCode::kInternal, "open /dev/null in the sandbox", errno);
+  if (!program.null.valid())
+    return SysError(ExitCode::kInternal, "open /dev/null in the sandbox", errno);
   int first[2], second[2];
   if (pipe2(first, O_CLOEXEC) != 0) return SysError(ExitCode::kInternal, "pipe", errno);
   out = UniqueFd(first[0]);
@@ -256,14 +267,16 @@ Answer ProcExec(const Request& request, std::span<uint8_t> room) {
   const cbor::Value* argv = request.args.Find("argv");
   const cbor::Value* cwd = request.args.Find("cwd");
   if (argv != nullptr && argv->array() != nullptr) {
-    for (const cbor::Value& word : *argv->array()) words.push_back(word.text() == nullptr ? "" : *word.text());
+    for (const cbor::Value& word : *argv->array())
+      words.push_back(word.text() == nullptr ? "" : *word.text());
   }
   if (words.empty() || cwd == nullptr || cwd->text() == nullptr) {
     return Refusal(ExitCode::kInternal, "the request has no `argv` or no `cwd`");
   }
   // For the kernel a NUL ends a word; what the policy was asked about would be another one.
   for (const std::string& word : words) {
-    if (word.find('\0') != std::string::npos) return Refusal(ExitCode::kBadData, Quote(word) + " holds a NUL byte");
+    if (word.find('\0') != std::string::npos)
+      return Refusal(ExitCode::kBadData, Quote(word) + " holds a NUL byte");
   }
   Program program;
   UniqueFd out_pipe, err_pipe;
@@ -275,7 +288,8 @@ Answer ProcExec(const Request& request, std::span<uint8_t> room) {
   }
   const sigset_t unblocked = CatchSignals();
   const pid_t pid = Start(program);
-  if (pid < 0) return Refusal(SysError(ExitCode::kFailed, "start " + Quote(words[0]), errno).error());
+  if (pid < 0)
+    return Refusal(SysError(ExitCode::kFailed, "start " + Quote(words[0]), errno).error());
   program.out.reset();
   program.err.reset();
 

@@ -1,12 +1,12 @@
 // proc.exec inside the sandbox: the worker becomes the init of its pid namespace. It starts the
-// program as its child, reaps everything, collects what the program prints and reports how it ended.
-// A program that is pid 1 itself would ignore SIGTERM and leave zombies, pid_namespaces(7).
+// program as its child, reaps everything, collects what the program prints and reports how it
+// ended. A program that is pid 1 itself would ignore SIGTERM and leave zombies, pid_namespaces(7).
 //
 //   Answer answer = ProcExec(request, std::span(data_part, capacity));
 //
-// The program gets stdin = /dev/null, stdout and stderr = pipes, no other descriptor, default signal
-// dispositions, an empty signal mask, its own session and a fixed environment. Its children end with
-// the sandbox. The data part is stdout followed by stderr; data is {"exit" or "signal",
+// The program gets stdin = /dev/null, stdout and stderr = pipes, no other descriptor, default
+// signal dispositions, an empty signal mask, its own session and a fixed environment. Its children
+// end with the sandbox. The data part is stdout followed by stderr; data is {"exit" or "signal",
 // "stdout_bytes", "stderr_bytes"}. What exceeds the room is read and thrown away: truncated.
 #pragma once
 

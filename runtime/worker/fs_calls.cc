@@ -15,7 +15,7 @@
 namespace krux::runtime {
 namespace {
 
-constexpr size_t kMaxNames = 262'144;       // of one directory, kept in memory to be sorted
+constexpr size_t kMaxNames = 262'144;        // of one directory, kept in memory to be sorted
 constexpr size_t kMaxPageBytes = 48 * 1024;  // of entries in one answer; meta holds at most 60 KiB
 constexpr size_t kEntryOverhead = 48;        // keys, type and heads of one entry, at most
 
@@ -30,7 +30,9 @@ uint64_t Number(const Request& request, const char* name) {
 const Grant* GrantFor(const Request& request, const std::string& path) {
   const Grant* best = nullptr;
   for (const Grant& grant : request.grants) {
-    if (!grant.read || !krux_path_within(grant.path.data(), grant.path.size(), path.data(), path.size())) continue;
+    if (!grant.read ||
+        !krux_path_within(grant.path.data(), grant.path.size(), path.data(), path.size()))
+      continue;
     if (best == nullptr || grant.path.size() > best->path.size()) best = &grant;
   }
   return best;
@@ -39,18 +41,22 @@ const Grant* GrantFor(const Request& request, const std::string& path) {
 // The file that `path` names, inside its grant and inside the read scope once every link is gone.
 Result<Found> Locate(const Request& request) {
   const cbor::Value* value = request.args.Find("path");
-  if (value == nullptr || value->text() == nullptr) return Fail(ExitCode::kInternal, "serve", "request has no path");
+  if (value == nullptr || value->text() == nullptr)
+    return Fail(ExitCode::kInternal, "serve", "request has no path");
   const std::string& path = *value->text();
   // For the kernel a NUL ends the name; what the scope was asked about would be another one.
-  if (path.find('\0') != std::string::npos) return Fail(ExitCode::kBadData, "resolve", Quote(path) + " holds a NUL byte");
+  if (path.find('\0') != std::string::npos)
+    return Fail(ExitCode::kBadData, "resolve", Quote(path) + " holds a NUL byte");
   const Grant* grant = GrantFor(request, path);
   // What was not granted does not exist here, and is not named as anything else.
-  if (grant == nullptr) return Fail(ExitCode::kNotFound, "resolve", Quote(path) + " does not exist");
+  if (grant == nullptr)
+    return Fail(ExitCode::kNotFound, "resolve", Quote(path) + " does not exist");
   Found found = KRUX_TRY(Resolve(grant->path, path));
   const policy::Membership in = policy::CheckPath(request.read_scope, found.path);
   if (!in.inside) {
     return Fail(ExitCode::kDenied, "scope",
-                Quote(path) + " is really " + Quote(found.path) + ", which is outside `paths.read` (" + in.rule + ")");
+                Quote(path) + " is really " + Quote(found.path) +
+                    ", which is outside `paths.read` (" + in.rule + ")");
   }
   return found;
 }
@@ -156,7 +162,8 @@ Answer Page(int dir, const Found& found, const Names& names, uint64_t offset, ui
   answer.data.Set("entries", std::move(entries));
   answer.truncated = names.capped || at < names.shown.size();
   if (at < names.shown.size()) answer.data.Set("next_offset", at);
-  if (names.capped) answer.message = "the directory holds more than 262144 names; the rest is left out";
+  if (names.capped)
+    answer.message = "the directory holds more than 262144 names; the rest is left out";
   return answer;
 }
 
@@ -168,8 +175,9 @@ Answer FsRead(const Request& request, std::span<uint8_t> out) {
   // Before anything is opened: opening a pipe or a device is itself an effect.
   if (!S_ISREG(found->stat.st_mode)) {
     const bool dir = S_ISDIR(found->stat.st_mode);
-    return Refusal(ExitCode::kBadData, Quote(found->path) + " is " + KindOf(found->stat.st_mode) +
-                                           (dir ? "; list it with fs.list" : "; fs.read reads regular files only"));
+    return Refusal(ExitCode::kBadData,
+                   Quote(found->path) + " is " + KindOf(found->stat.st_mode) +
+                       (dir ? "; list it with fs.list" : "; fs.read reads regular files only"));
   }
   Result<UniqueFd> file = Reopen(*found, O_RDONLY | O_NONBLOCK | O_NOCTTY);
   if (!file) return Refusal(file.error());
@@ -178,14 +186,17 @@ Answer FsRead(const Request& request, std::span<uint8_t> out) {
   const uint64_t limit = std::min<uint64_t>(Number(request, "limit"), out.size());
   uint64_t done = 0;
   while (done < limit) {
-    const ssize_t got = pread(file->get(), out.data() + done, limit - done, static_cast<off_t>(offset + done));
+    const ssize_t got =
+        pread(file->get(), out.data() + done, limit - done, static_cast<off_t>(offset + done));
     if (got < 0 && errno == EINTR) continue;
-    if (got < 0) return Refusal(SysError(ExitCode::kFailed, "read " + Quote(found->path), errno).error());
+    if (got < 0)
+      return Refusal(SysError(ExitCode::kFailed, "read " + Quote(found->path), errno).error());
     if (got == 0) break;
     done += static_cast<uint64_t>(got);
   }
   uint8_t next;
-  const bool eof = done < limit || pread(file->get(), &next, 1, static_cast<off_t>(offset + done)) <= 0;
+  const bool eof =
+      done < limit || pread(file->get(), &next, 1, static_cast<off_t>(offset + done)) <= 0;
   Answer answer{.data = PathData(*found), .truncated = !eof, .data_bytes = done};
   answer.data.Set("size", static_cast<uint64_t>(found->stat.st_size));
   answer.data.Set("offset", offset);
@@ -198,15 +209,16 @@ Answer FsList(const Request& request) {
   Result<Found> found = Locate(request);
   if (!found) return Refusal(found.error());
   if (!S_ISDIR(found->stat.st_mode)) {
-    return Refusal(ExitCode::kBadData,
-                   Quote(found->path) + " is " + KindOf(found->stat.st_mode) + ", no directory; ask fs.stat about it");
+    return Refusal(ExitCode::kBadData, Quote(found->path) + " is " + KindOf(found->stat.st_mode) +
+                                           ", no directory; ask fs.stat about it");
   }
   Result<UniqueFd> dir = Reopen(*found, O_RDONLY | O_DIRECTORY);
   if (!dir) return Refusal(dir.error());
   Result<Names> names = ReadNames(dir->get(), *found, request.read_scope);
   if (!names) return Refusal(names.error());
   std::ranges::sort(names->shown, [](const Name& a, const Name& b) {
-    const int order = std::memcmp(a.name.data(), b.name.data(), std::min(a.name.size(), b.name.size()));
+    const int order =
+        std::memcmp(a.name.data(), b.name.data(), std::min(a.name.size(), b.name.size()));
     return order != 0 ? order < 0 : a.name.size() < b.name.size();
   });
   return Page(dir->get(), *found, *names, Number(request, "offset"), Number(request, "limit"));

@@ -4,4 +4,6 @@
 #include "runtime/worker/serve.h"
 #include "sandbox/spawnd.h"
 
-int main(int argc, char** argv) { return krux::sandbox::RunSpawnd(argc, argv, krux::runtime::Serve); }
+int main(int argc, char** argv) {
+  return krux::sandbox::RunSpawnd(argc, argv, krux::runtime::Serve);
+}

@@ -19,18 +19,19 @@ std::unexpected<Error> OpenError(int error, const std::string& path) {
   switch (error) {
     case ENOENT:
     case ENOTDIR:
-      return std::unexpected(Error{ExitCode::kNotFound, error, "resolve", message + " does not exist"});
+      return std::unexpected(
+          Error{ExitCode::kNotFound, error, "resolve", message + " does not exist"});
     case ENAMETOOLONG:
       return std::unexpected(Error{ExitCode::kBadData, error, "resolve", message + " is too long"});
     case EACCES:
     case EPERM:
-      return std::unexpected(
-          Error{ExitCode::kFailed, error, "resolve", message + " may not be opened: permission denied"});
+      return std::unexpected(Error{ExitCode::kFailed, error, "resolve",
+                                   message + " may not be opened: permission denied"});
     case ELOOP:
     case EXDEV:
       // The name was no link when it was looked at and is one now.
-      return std::unexpected(
-          Error{ExitCode::kFailed, error, "resolve", message + " changed while it was opened; try again"});
+      return std::unexpected(Error{ExitCode::kFailed, error, "resolve",
+                                   message + " changed while it was opened; try again"});
     default:
       return SysError(ExitCode::kFailed, "open " + Quote(path), error);
   }
@@ -90,7 +91,11 @@ class Walk {
 
   // The path ended in `..`, or is the root of the grant.
   Result<Found> HereItself() {
-    Found found{UniqueFd(OpenAt2(at_.get(), ".", O_PATH | O_DIRECTORY, kResolveNoLinks)), {}, ".", Absolute(), {}};
+    Found found{UniqueFd(OpenAt2(at_.get(), ".", O_PATH | O_DIRECTORY, kResolveNoLinks)),
+                {},
+                ".",
+                Absolute(),
+                {}};
     if (!found.fd.valid()) return OpenError(-found.fd.get(), path_);
     if (fstat(found.fd.get(), &found.stat) != 0) return OpenError(errno, path_);
     found.parent = std::move(at_);
@@ -157,7 +162,9 @@ class Walk {
 
 }  // namespace
 
-Result<Found> Resolve(const std::string& root, const std::string& path) { return Walk(root, path).Run(); }
+Result<Found> Resolve(const std::string& root, const std::string& path) {
+  return Walk(root, path).Run();
+}
 
 Result<UniqueFd> Reopen(const Found& found, int flags) {
   const uint64_t all = static_cast<uint64_t>(flags) | O_NOFOLLOW | O_CLOEXEC;

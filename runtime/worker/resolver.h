@@ -5,9 +5,9 @@
 //   UniqueFd file = KRUX_TRY(Reopen(found, O_RDONLY | O_NONBLOCK));
 //
 // Links are expanded here, not by the kernel: relative ones that stay inside the grant work,
-// absolute ones and those that climb out of it do not, and every step is an openat2 of one name with
-// RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS. That gives the path on which the scopes are matched again,
-// which the kernel never tells (there is no /proc in here).
+// absolute ones and those that climb out of it do not, and every step is an openat2 of one name
+// with RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS. That gives the path on which the scopes are matched
+// again, which the kernel never tells (there is no /proc in here).
 #pragma once
 
 #include <sys/stat.h>
@@ -22,10 +22,10 @@ namespace krux::runtime {
 inline constexpr int kMaxLinks = 40;  // as the kernel's own, path_resolution(7)
 
 struct Found {
-  UniqueFd fd;         // O_PATH: names the file, cannot read it
-  UniqueFd parent;     // O_PATH of the directory it was found in
-  std::string name;    // in `parent`; "." for the root of the grant
-  std::string path;    // without any link; bytes, perhaps not UTF-8
+  UniqueFd fd;       // O_PATH: names the file, cannot read it
+  UniqueFd parent;   // O_PATH of the directory it was found in
+  std::string name;  // in `parent`; "." for the root of the grant
+  std::string path;  // without any link; bytes, perhaps not UTF-8
   struct stat stat;
 };
 

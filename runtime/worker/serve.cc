@@ -22,18 +22,22 @@ struct Row {
 
 constexpr Row kTable[] = {
     {"fs.read", sandbox::WorkClass::kFs, FsRead},
-    {"fs.list", sandbox::WorkClass::kFs, [](const Request& r, std::span<uint8_t>) { return FsList(r); }},
-    {"fs.stat", sandbox::WorkClass::kFs, [](const Request& r, std::span<uint8_t>) { return FsStat(r); }},
+    {"fs.list", sandbox::WorkClass::kFs,
+     [](const Request& r, std::span<uint8_t>) { return FsList(r); }},
+    {"fs.stat", sandbox::WorkClass::kFs,
+     [](const Request& r, std::span<uint8_t>) { return FsStat(r); }},
     {"proc.exec", sandbox::WorkClass::kExec, ProcExec},
 };
 
 Answer Dispatch(const sandbox::WorkerContext& context) {
   const Result<Request> request = DecodeRequest(context.request);
-  if (!request) return Refusal(ExitCode::kInternal, "malformed request: " + request.error().message);
+  if (!request)
+    return Refusal(ExitCode::kInternal, "malformed request: " + request.error().message);
   for (const Row& row : kTable) {
     // A capability runs only in the class of sandbox that was built for it.
     if (row.capability != request->capability || row.work_class != context.work_class) continue;
-    return row.handler(*request, {context.result_map + sandbox::kResultDataOffset, context.result_bytes});
+    return row.handler(*request,
+                       {context.result_map + sandbox::kResultDataOffset, context.result_bytes});
   }
   return Refusal(ExitCode::kInternal, "this sandbox cannot serve `" + request->capability + "`");
 }

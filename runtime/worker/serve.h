@@ -1,5 +1,5 @@
-// Serve: the one function of a confined worker. It reads the request, does that one thing and writes
-// the answer into the result memfd (sandbox/result.h).
+// Serve: the one function of a confined worker. It reads the request, does that one thing and
+// writes the answer into the result memfd (sandbox/result.h).
 //
 //   sandbox::WorkerEntry entry = &runtime::Serve;   // krux-spawnd's main passes it in
 //

@@ -1,5 +1,5 @@
-// krux-auditd as a process at the other end of a channel: what it acknowledges is on disk, what it is
-// sent cannot hurt it, and what it cannot write it says.
+// krux-auditd as a process at the other end of a channel: what it acknowledges is on disk, what it
+// is sent cannot hurt it, and what it cannot write it says.
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <poll.h>
@@ -39,8 +39,9 @@ class Daemon {
     lifeline_ = UniqueFd(lifeline[1]);
     errors_ = UniqueFd(errors[0]);
     const UniqueFd lifeline_end(lifeline[0]), errors_end(errors[1]);
-    std::vector<std::string> words = {KRUX_AUDITD, "--channel-fd", "10", "--lifeline-fd", "11",
-                                      "--log-dir", folder.log_dir(), "--pub", folder.public_key(),
+    std::vector<std::string> words = {KRUX_AUDITD,       "--channel-fd", "10",
+                                      "--lifeline-fd",   "11",           "--log-dir",
+                                      folder.log_dir(),  "--pub",        folder.public_key(),
                                       "--segment-bytes", "1048576"};
     words.insert(words.end(), extra.begin(), extra.end());
     std::vector<char*> argv;
@@ -72,7 +73,8 @@ class Daemon {
   std::string Errors() {
     std::string text;
     char buffer[4096];
-    for (ssize_t n; (n = read(errors_.get(), buffer, sizeof buffer)) > 0;) text.append(buffer, static_cast<size_t>(n));
+    for (ssize_t n; (n = read(errors_.get(), buffer, sizeof buffer)) > 0;)
+      text.append(buffer, static_cast<size_t>(n));
     return text;
   }
 
@@ -120,7 +122,8 @@ TEST(Auditd, AnAckMeansTheRecordIsOnDisk) {
 }
 
 TEST(Auditd, EveryWayToStopSignsWhatIsThere) {
-  const auto stops = [](const char* how, const std::function<void(Daemon&, std::unique_ptr<AuditClient>&)>& stop) {
+  const auto stops = [](const char* how,
+                        const std::function<void(Daemon&, std::unique_ptr<AuditClient>&)>& stop) {
     TestFolder folder;
     Daemon daemon(folder, {"--idle-ms", "600000"});
     auto client = std::make_unique<AuditClient>(daemon.TakeChannel());
@@ -195,8 +198,11 @@ TEST(Auditd, AStoppedDaemonNeverBlocksTheClient) {
 }
 
 cbor::Value Append(cbor::Value kind, cbor::Value body, cbor::Value openings) {
-  return cbor::Map{{"type", "append"}, {"tag", 9u}, {"kind", std::move(kind)},
-                   {"body", std::move(body)}, {"openings", std::move(openings)}};
+  return cbor::Map{{"type", "append"},
+                   {"tag", 9u},
+                   {"kind", std::move(kind)},
+                   {"body", std::move(body)},
+                   {"openings", std::move(openings)}};
 }
 
 TEST(Auditd, HostilePacketsAreAnsweredAndHurtNothing) {
@@ -204,19 +210,30 @@ TEST(Auditd, HostilePacketsAreAnsweredAndHurtNothing) {
   Daemon daemon(folder);
   const Channel channel = daemon.TakeChannel();
   std::vector<cbor::Bytes> packets = {
-      {0x00}, {0xff}, {0xa0}, {0xbf, 0xff}, {0xfb, 0, 0, 0, 0, 0, 0, 0, 0}, {0x9b, 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0},
-      cbor::Bytes(60'000, 0x81), cbor::Bytes(60'000, 0xff), cbor::Bytes(64 * 1024, 0x00),
+      {0x00},
+      {0xff},
+      {0xa0},
+      {0xbf, 0xff},
+      {0xfb, 0, 0, 0, 0, 0, 0, 0, 0},
+      {0x9b, 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0},
+      cbor::Bytes(60'000, 0x81),
+      cbor::Bytes(60'000, 0xff),
+      cbor::Bytes(64 * 1024, 0x00),
       cbor::Encode(cbor::Map{{"type", "append"}}),
       cbor::Encode(cbor::Map{{"type", "shutdown"}, {"tag", 1u}}),
       cbor::Encode(cbor::Map{{"type", "checkpoint"}, {"tag", 1u}, {"also", 1u}}),
-      cbor::Encode(cbor::Map{{"type", "policy"}, {"tag", 1u}, {"text", cbor::Bytes(61 * 1024, 'x')}}),
-      cbor::Encode(Append(0u, cbor::Map(), nullptr)),                       // krux-auditd's own kind
-      cbor::Encode(Append(13u, cbor::Map{{0u, 0u}, {1u, 1u}}, nullptr)),    // krux-auditd's own kind
-      cbor::Encode(Append(16u, cbor::Map{{0u, 0u}}, nullptr)),              // reserved
-      cbor::Encode(Append(18u, cbor::Map(), nullptr)), cbor::Encode(Append("1", cbor::Map(), nullptr)),
-      cbor::Encode(Append(1u, nullptr, nullptr)), cbor::Encode(Append(1u, cbor::Map(), nullptr)),
+      cbor::Encode(
+          cbor::Map{{"type", "policy"}, {"tag", 1u}, {"text", cbor::Bytes(61 * 1024, 'x')}}),
+      cbor::Encode(Append(0u, cbor::Map(), nullptr)),                     // krux-auditd's own kind
+      cbor::Encode(Append(13u, cbor::Map{{0u, 0u}, {1u, 1u}}, nullptr)),  // krux-auditd's own kind
+      cbor::Encode(Append(16u, cbor::Map{{0u, 0u}}, nullptr)),            // reserved
+      cbor::Encode(Append(18u, cbor::Map(), nullptr)),
+      cbor::Encode(Append("1", cbor::Map(), nullptr)),
+      cbor::Encode(Append(1u, nullptr, nullptr)),
+      cbor::Encode(Append(1u, cbor::Map(), nullptr)),
       cbor::Encode(Append(10u, cbor::Map{{0u, "x"}, {1u, cbor::Map()}}, cbor::Map())),
-      cbor::Encode(Append(2u, OutcomeDraft(1, 5).body, OutcomeDraft(1, 5).openings)),  // of no intent
+      cbor::Encode(
+          Append(2u, OutcomeDraft(1, 5).body, OutcomeDraft(1, 5).openings)),  // of no intent
   };
   for (const cbor::Bytes& packet : packets) {
     ASSERT_TRUE(channel.Send(packet));
@@ -246,11 +263,13 @@ TEST(Auditd, ThreeThousandBrokenPackets) {
   Daemon daemon(folder);
   const Channel channel = daemon.TakeChannel();
   std::mt19937 random(7);
-  const std::vector<cbor::Bytes> seeds = {EncodeAppend(1, IntentDraft(1)), EncodeAppend(2, OutcomeDraft(1, 1)),
-                                          EncodeCheckpoint(3), EncodePolicy(4, cbor::Bytes(10, 'p'))};
+  const std::vector<cbor::Bytes> seeds = {EncodeAppend(1, IntentDraft(1)),
+                                          EncodeAppend(2, OutcomeDraft(1, 1)), EncodeCheckpoint(3),
+                                          EncodePolicy(4, cbor::Bytes(10, 'p'))};
   for (int i = 0; i < 3000; ++i) {
     cbor::Bytes packet = seeds[random() % seeds.size()];
-    for (auto n = 1 + random() % 4; n > 0; --n) packet[random() % packet.size()] = static_cast<uint8_t>(random());
+    for (auto n = 1 + random() % 4; n > 0; --n)
+      packet[random() % packet.size()] = static_cast<uint8_t>(random());
     if (random() % 4 == 0) packet.resize(1 + random() % packet.size());
     ASSERT_TRUE(channel.Send(packet));
     const auto answer = channel.ReceiveWithin(kPatienceMs);

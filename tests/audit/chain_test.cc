@@ -207,9 +207,8 @@ TEST(Chain, RefusesBodiesThatAreNotOfTheFormat) {
   refuses("decision of another kind", [](Draft& d) { d.body.Set(5u, 1u); });
   refuses("lattice with text", [](Draft& d) { d.body.Set(8u, cbor::Map{{"a", 1u}}); });
   refuses("no openings", [](Draft& d) { d.openings = nullptr; });
-  refuses("an opening of nothing", [](Draft& d) {
-    d.openings.map()->Set(0u, cbor::Array{cbor::Bytes(32), 1u});
-  });
+  refuses("an opening of nothing",
+          [](Draft& d) { d.openings.map()->Set(0u, cbor::Array{cbor::Bytes(32), 1u}); });
   refuses("an opening of something else", [](Draft& d) {
     const cbor::Bytes salt = *(*d.openings.map()->Find(4u)->array())[0].bytes();
     d.openings.map()->Set(4u, cbor::Array{salt, cbor::Map{{"path", "/etc/shadow"}}});
@@ -305,7 +304,9 @@ TEST(Opening, OnlyOneProcessHasTheLog) {
 TEST(Opening, KeyAndLogBelongTogether) {
   const auto refused = [](const std::function<void(const TestFolder&)>& change, const char* part) {
     TestFolder folder;
-    { ASSERT_TRUE(Log::Open(folder.Options())); }
+    {
+      ASSERT_TRUE(Log::Open(folder.Options()));
+    }
     change(folder);
     auto log = Log::Open(folder.Options());
     ASSERT_FALSE(log) << part;
@@ -313,23 +314,30 @@ TEST(Opening, KeyAndLogBelongTogether) {
     EXPECT_NE(log.error().message.find(part), std::string::npos) << log.error().message;
   };
   refused([](const TestFolder& f) { unlink((f.log_dir() + "/audit.key").c_str()); }, "is missing");
-  refused([](const TestFolder& f) { WriteBytes(f.log_dir() + "/audit.key", {'x'}); }, "not an Ed25519");
-  refused([](const TestFolder& f) {
-    TestFolder other;
-    ASSERT_TRUE(Log::Open(other.Options()));
-    WriteBytes(f.public_key(), ReadBytes(other.public_key()));
-  }, "not the public key of this log");
-  refused([](const TestFolder& f) {
-    TestFolder other;
-    ASSERT_TRUE(Log::Open(other.Options()));
-    WriteBytes(f.log_dir() + "/audit.key", ReadBytes(other.log_dir() + "/audit.key"));
-  }, "not signed by this log's key");
-  refused([](const TestFolder& f) {
-    rename(f.log_folder().c_str(), (f.path() + "/moved").c_str());
-  }, "the log is gone");
-  refused([](const TestFolder& f) {
-    mkdir((f.log_dir() + "/0123456789abcdef0123456789abcdef").c_str(), 0700);
-  }, "more than one log");
+  refused([](const TestFolder& f) { WriteBytes(f.log_dir() + "/audit.key", {'x'}); },
+          "not an Ed25519");
+  refused(
+      [](const TestFolder& f) {
+        TestFolder other;
+        ASSERT_TRUE(Log::Open(other.Options()));
+        WriteBytes(f.public_key(), ReadBytes(other.public_key()));
+      },
+      "not the public key of this log");
+  refused(
+      [](const TestFolder& f) {
+        TestFolder other;
+        ASSERT_TRUE(Log::Open(other.Options()));
+        WriteBytes(f.log_dir() + "/audit.key", ReadBytes(other.log_dir() + "/audit.key"));
+      },
+      "not signed by this log's key");
+  refused(
+      [](const TestFolder& f) { rename(f.log_folder().c_str(), (f.path() + "/moved").c_str()); },
+      "the log is gone");
+  refused(
+      [](const TestFolder& f) {
+        mkdir((f.log_dir() + "/0123456789abcdef0123456789abcdef").c_str(), 0700);
+      },
+      "more than one log");
 }
 
 TEST(Opening, ThePublicKeyFillsAnEmptyFile) {

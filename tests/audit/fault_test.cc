@@ -1,5 +1,5 @@
-// The log when the disk fails: nothing that was acknowledged is lost, nothing that was not is claimed,
-// and a descriptor whose sync failed is never synced again.
+// The log when the disk fails: nothing that was acknowledged is lost, nothing that was not is
+// claimed, and a descriptor whose sync failed is never synced again.
 #include <gtest/gtest.h>
 #include <unistd.h>
 
@@ -40,7 +40,9 @@ class Fault : public ::testing::Test {
   // Fails the first `times` calls of `call` from now on.
   void FailNext(const std::string& call, int error, int times = 1) {
     io_.calls.clear();
-    io_.fail = [=](const std::string& name, int n) { return name == call && n <= times ? -error : 0; };
+    io_.fail = [=](const std::string& name, int n) {
+      return name == call && n <= times ? -error : 0;
+    };
   }
   void ExpectGoodAfterRestart() {
     io_.fail = nullptr;
@@ -83,7 +85,8 @@ TEST_F(Fault, AFailedSyncIsNeverRetriedAndAGapIsRecorded) {
   EXPECT_EQ(AppendOne(*log_, DenialDraft(2)), "") << "the new segment took it";
   ASSERT_GE(io_.synced_fds.size(), 2u);
   const int failed = io_.synced_fds[0];
-  EXPECT_EQ(std::ranges::count(io_.synced_fds, failed), 1) << "the failed descriptor was synced again";
+  EXPECT_EQ(std::ranges::count(io_.synced_fds, failed), 1)
+      << "the failed descriptor was synced again";
   // segment, denial; then segment, gap, denial.
   EXPECT_EQ(Kinds(folder_), (std::vector<uint64_t>{0, 3, 0, 12, 3}));
   EXPECT_EQ(folder_.Names("seg-").size(), 2u);
@@ -203,7 +206,8 @@ TEST_F(Fault, AFileThatWasRemovedReplacedOrChangedIsNoticedAtTheNextRecord) {
   namespace fs = std::filesystem;
   const auto segment = [](const TestFolder& f) {
     const std::string path = f.SegmentPath(0);
-    WriteBytes(path + ".copy", ReadBytes(path));  // and clears the append-only flag where there is one
+    WriteBytes(path + ".copy",
+               ReadBytes(path));  // and clears the append-only flag where there is one
     return path;
   };
   closes([&](const TestFolder& f) {
@@ -256,7 +260,9 @@ TEST_F(Fault, ACheckpointOnAFullDiskIsTriedAgain) {
 TEST_F(Fault, ACheckpointTornByAFullDiskIsTakenBack) {
   io_.longest_write = 20;
   io_.calls.clear();
-  io_.fail = [](const std::string& name, int n) { return name == "writev" && n == 2 ? -ENOSPC : 0; };
+  io_.fail = [](const std::string& name, int n) {
+    return name == "writev" && n == 2 ? -ENOSPC : 0;
+  };
   EXPECT_FALSE(log_->Checkpoint());
   io_.longest_write = SIZE_MAX;
   EXPECT_TRUE(log_->Checkpoint());
@@ -284,16 +290,18 @@ TEST_F(Fault, AFileSystemWithoutReservationWorks) {
   EXPECT_EQ(AppendOne(**log, DenialDraft(1)), "");
 }
 
-// One workload, one failing call after the other: whatever was acknowledged is in the log afterwards,
-// in order, and the log opens and verifies.
+// One workload, one failing call after the other: whatever was acknowledged is in the log
+// afterwards, in order, and the log opens and verifies.
 TEST(FaultEverywhere, EveryCallFailsOnce) {
-  constexpr const char* kCalls[] = {"writev", "fdatasync", "fsync", "create", "open", "reserve", "rename"};
+  constexpr const char* kCalls[] = {"writev", "fdatasync", "fsync", "create",
+                                    "open",   "reserve",   "rename"};
   constexpr int kErrors[] = {EIO, ENOSPC};
   int cases = 0;
   for (const char* call : kCalls) {
     for (const int error : kErrors) {
       for (int nth = 1; nth < 40; ++nth) {
-        SCOPED_TRACE(std::string(call) + " number " + std::to_string(nth) + ": " + strerrorname_np(error));
+        SCOPED_TRACE(std::string(call) + " number " + std::to_string(nth) + ": " +
+                     strerrorname_np(error));
         TestFolder folder(TestFolder::kMemory);
         FaultyIo io;
         bool failed = false;
@@ -323,7 +331,8 @@ TEST(FaultEverywhere, EveryCallFailsOnce) {
         verify::LogReader reader(folder.log_dir());
         verify::RecordView record;
         for (const uint64_t seq : acknowledged) {
-          ASSERT_TRUE(reader.Find(seq, &record)) << "record " << seq << " was acknowledged and is gone";
+          ASSERT_TRUE(reader.Find(seq, &record))
+              << "record " << seq << " was acknowledged and is gone";
           ASSERT_EQ(record.kind, 3u);
         }
       }

@@ -1,12 +1,12 @@
-// The format as others read it: a segment is a CBOR sequence for libcbor, a checkpoint verifies with
-// openssl(1), a checksum is the CRC-32C of the standards.
+// The format as others read it: a segment is a CBOR sequence for libcbor, a checkpoint verifies
+// with openssl(1), a checksum is the CRC-32C of the standards.
 #include <cbor.h>
 #include <gtest/gtest.h>
 #include <sys/wait.h>
 
 #include <cstdlib>
-#include <random>
 #include <memory>
+#include <random>
 
 #include "audit/crc32c.h"
 #include "audit/frame.h"
@@ -69,7 +69,8 @@ TEST(Format, LibcborReadsASegmentAsASequence) {
 }
 
 TEST(Format, OpensslVerifiesACheckpoint) {
-  if (std::system("command -v openssl >/dev/null 2>&1") != 0) GTEST_SKIP() << "openssl(1) is not installed";
+  if (std::system("command -v openssl >/dev/null 2>&1") != 0)
+    GTEST_SKIP() << "openssl(1) is not installed";
   TestFolder folder;
   MakeLog(folder);
   const std::vector<uint8_t> entry = ReadBytes(folder.log_folder() + "/checkpoints");
@@ -82,8 +83,10 @@ TEST(Format, OpensslVerifiesACheckpoint) {
   WriteBytes(folder.path() + "/message", message);
   WriteBytes(folder.path() + "/signature", {entry.end() - 64, entry.end()});
   const auto verify = [&] {
-    return std::system(("openssl pkeyutl -verify -pubin -inkey " + folder.public_key() + " -rawin -in " +
-                        folder.path() + "/message -sigfile " + folder.path() + "/signature >/dev/null 2>&1").c_str());
+    return std::system(("openssl pkeyutl -verify -pubin -inkey " + folder.public_key() +
+                        " -rawin -in " + folder.path() + "/message -sigfile " + folder.path() +
+                        "/signature >/dev/null 2>&1")
+                           .c_str());
   };
   EXPECT_EQ(verify(), 0);
   message.back() ^= 1;
@@ -97,15 +100,19 @@ TEST(Format, BothChecksumsAreCrc32c) {
   for (uint8_t i = 0; i < 32; ++i) ascending[i] = i;
   const std::string digits = "123456789";
   const std::vector<std::pair<std::vector<uint8_t>, uint32_t>> vectors = {
-      {std::vector<uint8_t>(32, 0x00), 0x8a9136aa}, {std::vector<uint8_t>(32, 0xff), 0x62a8ab43},
-      {ascending, 0x46dd794e}, {{digits.begin(), digits.end()}, 0xe3069283}, {{}, 0}};
+      {std::vector<uint8_t>(32, 0x00), 0x8a9136aa},
+      {std::vector<uint8_t>(32, 0xff), 0x62a8ab43},
+      {ascending, 0x46dd794e},
+      {{digits.begin(), digits.end()}, 0xe3069283},
+      {{}, 0}};
   for (const auto& [bytes, expected] : vectors) {
     EXPECT_EQ(krux_crc32c(0, bytes.data(), bytes.size()), expected);
     EXPECT_EQ(verify::Crc32c(bytes, {}), expected);
     for (size_t cut = 0; cut <= bytes.size(); ++cut) {
       const uint32_t first = krux_crc32c(0, bytes.data(), cut);
       EXPECT_EQ(krux_crc32c(first, bytes.data() + cut, bytes.size() - cut), expected);
-      EXPECT_EQ(verify::Crc32c(std::span(bytes).first(cut), std::span(bytes).subspan(cut)), expected);
+      EXPECT_EQ(verify::Crc32c(std::span(bytes).first(cut), std::span(bytes).subspan(cut)),
+                expected);
     }
   }
 }
@@ -133,17 +140,24 @@ TEST(Format, BothFrameReadersAgree) {
 TEST(Format, BothCborJudgesAgree) {
   std::mt19937 random(5);
   const std::vector<cbor::Bytes> seeds = {
-      cbor::Encode(IntentDraft(1).body), cbor::Encode(OutcomeDraft(1, 1).body), cbor::Encode(IntentDraft(1).openings),
-      cbor::Encode(cbor::Array{-1, "\u00e9\u6c34", nullptr, true, cbor::Map{{1u, cbor::Bytes(30)}}})};
+      cbor::Encode(IntentDraft(1).body), cbor::Encode(OutcomeDraft(1, 1).body),
+      cbor::Encode(IntentDraft(1).openings),
+      cbor::Encode(
+          cbor::Array{-1, "\u00e9\u6c34", nullptr, true, cbor::Map{{1u, cbor::Bytes(30)}}})};
   for (int i = 0; i < 100'000; ++i) {
     cbor::Bytes bytes = seeds[random() % seeds.size()];
-    for (auto n = 1 + random() % 3; n > 0; --n) bytes[random() % bytes.size()] = static_cast<uint8_t>(random());
-    const bool ours = krux_cbor_validate(bytes.data(), bytes.size(), verify::kMaxDepth) == KRUX_CBOR_OK;
+    for (auto n = 1 + random() % 3; n > 0; --n)
+      bytes[random() % bytes.size()] = static_cast<uint8_t>(random());
+    const bool ours =
+        krux_cbor_validate(bytes.data(), bytes.size(), verify::kMaxDepth) == KRUX_CBOR_OK;
     ASSERT_EQ(ours, verify::StrictFault(bytes) == nullptr) << verify::Hex(bytes);
   }
   for (uint32_t n = 0; n < 1u << 24; n += 3) {
-    const uint8_t bytes[] = {static_cast<uint8_t>(n), static_cast<uint8_t>(n >> 8), static_cast<uint8_t>(n >> 16)};
-    ASSERT_EQ(krux_cbor_validate(bytes, 3, 16) == KRUX_CBOR_OK, verify::StrictFault(bytes) == nullptr) << n;
+    const uint8_t bytes[] = {static_cast<uint8_t>(n), static_cast<uint8_t>(n >> 8),
+                             static_cast<uint8_t>(n >> 16)};
+    ASSERT_EQ(krux_cbor_validate(bytes, 3, 16) == KRUX_CBOR_OK,
+              verify::StrictFault(bytes) == nullptr)
+        << n;
   }
 }
 

@@ -86,7 +86,8 @@ LogOptions TestFolder::Options(Io* io) const {
 }
 
 verify::Report TestFolder::Verify() const {
-  return verify::VerifyLog(log_dir(), {.public_key = public_key(), .expected_head = {}, .live = false});
+  return verify::VerifyLog(log_dir(),
+                           {.public_key = public_key(), .expected_head = {}, .live = false});
 }
 
 std::vector<uint8_t> ReadBytes(const std::string& path) {
@@ -97,7 +98,8 @@ std::vector<uint8_t> ReadBytes(const std::string& path) {
 void WriteBytes(const std::string& path, const std::vector<uint8_t>& bytes) {
   MakeRemovable(path);
   std::ofstream out(path, std::ios::binary | std::ios::trunc);
-  out.write(reinterpret_cast<const char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
+  out.write(reinterpret_cast<const char*>(bytes.data()),
+            static_cast<std::streamsize>(bytes.size()));
 }
 
 cbor::Bytes Id(uint8_t n) { return cbor::Bytes(16, n); }

@@ -1,5 +1,5 @@
-// What the tests of audit/ share: a folder of their own, drafts that look like real ones, and an Io in
-// which chosen system calls fail.
+// What the tests of audit/ share: a folder of their own, drafts that look like real ones, and an Io
+// in which chosen system calls fail.
 #pragma once
 
 #include <sys/types.h>
@@ -16,8 +16,8 @@
 
 namespace krux::audit {
 
-// A folder that is removed at the end, append-only files included. kMemory is a tmpfs where there is
-// one: no flags, no real syncs, but thousands of runs in seconds.
+// A folder that is removed at the end, append-only files included. kMemory is a tmpfs where there
+// is one: no flags, no real syncs, but thousands of runs in seconds.
 class TestFolder {
  public:
   enum Place { kDisk, kMemory };
@@ -56,8 +56,8 @@ std::string Describe(const verify::Report& report);
 // Calls go to the real system unless `fail` says otherwise.
 class FaultyIo : public Io {
  public:
-  // Gets the name of the call ("writev", "fdatasync", "fsync", "open", "create", "reserve", "rename", "unlink",
-  // "truncate") and its count so far, from 1. Answers 0 to go on, or -errno.
+  // Gets the name of the call ("writev", "fdatasync", "fsync", "open", "create", "reserve",
+  // "rename", "unlink", "truncate") and its count so far, from 1. Answers 0 to go on, or -errno.
   std::function<int(const std::string&, int)> fail;
   size_t longest_write = SIZE_MAX;  // bytes; more comes up short
   std::vector<std::string> calls;

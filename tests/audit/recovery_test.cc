@@ -1,4 +1,5 @@
-// A log after a crash: what is cut off is kept and recorded, and what no crash can explain stays shut.
+// A log after a crash: what is cut off is kept and recorded, and what no crash can explain stays
+// shut.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -18,7 +19,8 @@ struct Grown {
 };
 
 // A log with three signed records and `unsigned_drafts` behind them, as a power cut leaves it.
-Grown Crash(const TestFolder& from, const TestFolder& to, const std::vector<Draft>& unsigned_drafts) {
+Grown Crash(const TestFolder& from, const TestFolder& to,
+            const std::vector<Draft>& unsigned_drafts) {
   Grown grown;
   auto log = Log::Open(from.Options());
   EXPECT_TRUE(log) << log.error().message;
@@ -46,10 +48,12 @@ TEST(Recovery, TheLastFrameCutAtEveryByte) {
   for (size_t cut = grown.signed_bytes; cut < grown.segment.size(); ++cut) {
     SCOPED_TRACE("cut at byte " + std::to_string(cut));
     before.CopyTo(folder);
-    const std::vector<uint8_t> bytes(grown.segment.begin(), grown.segment.begin() + static_cast<long>(cut));
+    const std::vector<uint8_t> bytes(grown.segment.begin(),
+                                     grown.segment.begin() + static_cast<long>(cut));
     WriteBytes(folder.SegmentPath(0), bytes);
     const verify::Report torn = folder.Verify();
-    ASSERT_EQ(torn.exit, cut == grown.signed_bytes ? verify::kOk : verify::kIncomplete) << Describe(torn);
+    ASSERT_EQ(torn.exit, cut == grown.signed_bytes ? verify::kOk : verify::kIncomplete)
+        << Describe(torn);
     {
       auto log = Log::Open(folder.Options());
       ASSERT_TRUE(log) << log.error().message;
@@ -65,7 +69,8 @@ TEST(Recovery, TheLastFrameCutAtEveryByte) {
       continue;
     }
     ASSERT_EQ(torn_files.size(), 1u);
-    const std::vector<uint8_t> kept(bytes.begin() + static_cast<long>(grown.signed_bytes), bytes.end());
+    const std::vector<uint8_t> kept(bytes.begin() + static_cast<long>(grown.signed_bytes),
+                                    bytes.end());
     ASSERT_EQ(ReadBytes(folder.log_folder() + "/" + torn_files[0]), kept);
     // segment, denial, denial, then in the new segment: segment, recovered, denial.
     ASSERT_EQ(Kinds(folder), (std::vector<uint64_t>{0, 3, 3, 0, 13, 3}));
@@ -123,7 +128,8 @@ TEST(Recovery, ABadFrameBeforeAValidOneIsNoCrash) {
   auto log = Log::Open(folder.Options());
   ASSERT_FALSE(log);
   EXPECT_EQ(log.error().code, ExitCode::kAudit);
-  EXPECT_NE(log.error().message.find("followed by valid ones"), std::string::npos) << log.error().message;
+  EXPECT_NE(log.error().message.find("followed by valid ones"), std::string::npos)
+      << log.error().message;
   EXPECT_EQ(ReadBytes(folder.SegmentPath(0)), grown.segment) << "a refusal must not change the log";
   EXPECT_EQ(folder.Names("torn-").size(), 0u);
   EXPECT_EQ(folder.Names("seg-").size(), 1u);
@@ -154,7 +160,8 @@ TEST(Recovery, AChangedRecordUnderASignedHeadIsRefused) {
   krux_frame frame;
   for (size_t next = 0; next < grown.segment.size(); next += frame.size) {
     at = next;
-    ASSERT_EQ(krux_frame_parse(grown.segment.data() + at, grown.segment.size() - at, &frame), KRUX_FRAME_OK);
+    ASSERT_EQ(krux_frame_parse(grown.segment.data() + at, grown.segment.size() - at, &frame),
+              KRUX_FRAME_OK);
   }
   std::vector<uint8_t> record(frame.record, frame.record + frame.record_size);
   const std::string_view agent = "uid:1000";
@@ -168,7 +175,8 @@ TEST(Recovery, AChangedRecordUnderASignedHeadIsRefused) {
   WriteBytes(folder.SegmentPath(0), grown.segment);
   auto log = Log::Open(folder.Options());
   ASSERT_FALSE(log);
-  EXPECT_NE(log.error().message.find("not the one that was signed"), std::string::npos) << log.error().message;
+  EXPECT_NE(log.error().message.find("not the one that was signed"), std::string::npos)
+      << log.error().message;
 }
 
 TEST(Recovery, IntentsWithoutOutcomeAreClosed) {
@@ -249,7 +257,8 @@ TEST(Recovery, AllSegmentsGoneIsRefused) {
   std::filesystem::remove(folder.SegmentPath(0));
   auto log = Log::Open(folder.Options());
   ASSERT_FALSE(log);
-  EXPECT_NE(log.error().message.find("every segment is gone"), std::string::npos) << log.error().message;
+  EXPECT_NE(log.error().message.find("every segment is gone"), std::string::npos)
+      << log.error().message;
 }
 
 TEST(Recovery, ASegmentOfAnotherLogIsRefused) {
@@ -259,7 +268,8 @@ TEST(Recovery, ASegmentOfAnotherLogIsRefused) {
   WriteBytes(folder.SegmentPath(0), ReadBytes(other.SegmentPath(0)));
   auto log = Log::Open(folder.Options());
   ASSERT_FALSE(log);
-  EXPECT_NE(log.error().message.find("belongs to another log"), std::string::npos) << log.error().message;
+  EXPECT_NE(log.error().message.find("belongs to another log"), std::string::npos)
+      << log.error().message;
 }
 
 TEST(Recovery, ASegmentThatIsALinkIsRefused) {

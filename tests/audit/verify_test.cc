@@ -64,7 +64,8 @@ std::vector<Part> Split(const std::vector<uint8_t>& segment) {
     EXPECT_EQ(krux_frame_parse(segment.data() + at, segment.size() - at, &frame), KRUX_FRAME_OK);
     Part part;
     part.record.assign(frame.record, frame.record + frame.record_size);
-    if (frame.openings != nullptr) part.openings.assign(frame.openings, frame.openings + frame.openings_size);
+    if (frame.openings != nullptr)
+      part.openings.assign(frame.openings, frame.openings + frame.openings_size);
     part.size = frame.size;
     parts.push_back(std::move(part));
   }
@@ -100,7 +101,8 @@ bool Names(const verify::Report& report, uint64_t seq) {
 // The seq of the record whose frame holds byte `at`.
 uint64_t SeqAt(const std::vector<Part>& parts, size_t at) {
   uint64_t seq = 0;
-  for (size_t end = parts[0].size; at >= end; end += parts[++seq].size) {}
+  for (size_t end = parts[0].size; at >= end; end += parts[++seq].size) {
+  }
   return seq;
 }
 
@@ -120,8 +122,10 @@ TEST(Verify, EverySingleBitOfASegmentFlipped) {
       ASSERT_EQ(pwrite(fd.get(), &flipped, 1, static_cast<off_t>(at)), 1);
       const verify::Report report = folder.Verify();
       const uint64_t seq = SeqAt(parts, at);
-      ASSERT_EQ(report.exit, kTampered) << "byte " << at << " bit " << bit << ": " << Describe(report);
-      ASSERT_TRUE(Names(report, seq)) << "byte " << at << " of record " << seq << ": " << Describe(report);
+      ASSERT_EQ(report.exit, kTampered)
+          << "byte " << at << " bit " << bit << ": " << Describe(report);
+      ASSERT_TRUE(Names(report, seq))
+          << "byte " << at << " of record " << seq << ": " << Describe(report);
       // The rest is still judged: nobody else is accused, and the length of the log is known.
       for (const verify::Fault& fault : report.faults) {
         ASSERT_TRUE(!fault.seq || *fault.seq == seq || fault.cls != kTampered) << Describe(report);
@@ -144,7 +148,8 @@ TEST(Verify, EverySingleBitOfTheCheckpointsFlipped) {
       bad[at] ^= static_cast<uint8_t>(1 << bit);
       WriteBytes(path, bad);
       const verify::Report report = folder.Verify();
-      ASSERT_EQ(report.exit, kTampered) << "byte " << at << " bit " << bit << ": " << Describe(report);
+      ASSERT_EQ(report.exit, kTampered)
+          << "byte " << at << " bit " << bit << ": " << Describe(report);
       ASSERT_EQ(report.faults[0].file, "checkpoints");
     }
   }
@@ -159,7 +164,8 @@ TEST(Verify, EveryCutOfTheSegment) {
     WriteBytes(path, {good.begin(), good.begin() + static_cast<long>(size)});
     const verify::Report report = folder.Verify();
     ASSERT_EQ(report.exit, kTampered) << "cut to " << size << " bytes: " << Describe(report);
-    ASSERT_TRUE(Names(report, SeqAt(Split(good), size))) << "cut to " << size << ": " << Describe(report);
+    ASSERT_TRUE(Names(report, SeqAt(Split(good), size)))
+        << "cut to " << size << ": " << Describe(report);
   }
 }
 
@@ -200,22 +206,26 @@ TEST(Verify, ACutOfTheCheckpointsLeavesRecordsUnsigned) {
 TEST(Verify, NothingSignedOrNoKeyIsNeverOk) {
   TestFolder folder;
   MakeSmallLog(folder);
-  EXPECT_EQ(verify::VerifyLog(folder.log_dir(), {.public_key = folder.path() + "/none"}).exit, kCannot);
+  EXPECT_EQ(verify::VerifyLog(folder.log_dir(), {.public_key = folder.path() + "/none"}).exit,
+            kCannot);
   EXPECT_EQ(verify::VerifyLog(folder.log_dir(), {.public_key = ""}).exit, kCannot);
   WriteBytes(folder.path() + "/junk", {'j'});
-  EXPECT_EQ(verify::VerifyLog(folder.log_dir(), {.public_key = folder.path() + "/junk"}).exit, kCannot);
+  EXPECT_EQ(verify::VerifyLog(folder.log_dir(), {.public_key = folder.path() + "/junk"}).exit,
+            kCannot);
   WriteBytes(folder.log_folder() + "/checkpoints", {});
   EXPECT_EQ(folder.Verify().exit, kCannot);
   fs::remove(folder.log_folder() + "/checkpoints");
   EXPECT_EQ(folder.Verify().exit, kCannot);
-  EXPECT_EQ(verify::VerifyLog(folder.path() + "/nowhere", {.public_key = folder.public_key()}).exit, kCannot);
+  EXPECT_EQ(verify::VerifyLog(folder.path() + "/nowhere", {.public_key = folder.public_key()}).exit,
+            kCannot);
 }
 
 TEST(Verify, AKeyOfSomebodyElse) {
   TestFolder folder, other;
   MakeSmallLog(folder);
   MakeSmallLog(other);
-  const verify::Report report = verify::VerifyLog(folder.log_dir(), {.public_key = other.public_key()});
+  const verify::Report report =
+      verify::VerifyLog(folder.log_dir(), {.public_key = other.public_key()});
   EXPECT_EQ(report.exit, kTampered) << Describe(report);
   EXPECT_EQ(report.signed_size, 0u);
 }
@@ -419,7 +429,9 @@ TEST(Verify, TheExpectedHeadMustBeInTheLog) {
   MakeSmallLog(folder);
   const std::string head = folder.Verify().head;
   const auto run = [&](const std::string& expected) {
-    return verify::VerifyLog(folder.log_dir(), {.public_key = folder.public_key(), .expected_head = expected}).exit;
+    return verify::VerifyLog(folder.log_dir(),
+                             {.public_key = folder.public_key(), .expected_head = expected})
+        .exit;
   };
   EXPECT_EQ(run(head), kOk);
   {
@@ -449,7 +461,9 @@ TEST(Verify, ARollbackNeedsTheExpectedHead) {
   const std::string head = folder.Verify().head;
   before.CopyTo(folder);
   EXPECT_EQ(folder.Verify().exit, kOk);
-  EXPECT_EQ(verify::VerifyLog(folder.log_dir(), {.public_key = folder.public_key(), .expected_head = head}).exit,
+  EXPECT_EQ(verify::VerifyLog(folder.log_dir(),
+                              {.public_key = folder.public_key(), .expected_head = head})
+                .exit,
             kTampered);
 }
 
@@ -462,7 +476,8 @@ TEST(Verify, ARedactionIsAccountedForByItsRecord) {
   record.Set(1u, 4u);
   record.Set(2u, LeafHash(parts[3].record));
   record.Set(6u, 11u);
-  record.Set(7u, cbor::Map{{0u, 1u}, {1u, cbor::Array{4u}}, {2u, "uid:0"}, {3u, "asked by its owner"}});
+  record.Set(7u,
+             cbor::Map{{0u, 1u}, {1u, cbor::Array{4u}}, {2u, "uid:0"}, {3u, "asked by its owner"}});
   parts.push_back({cbor::Encode(record), {}, 0});
   parts[1].openings.clear();
   WriteBytes(folder.SegmentPath(0), Join(parts));

@@ -1,8 +1,10 @@
 // Deterministic CBOR: the vectors of RFC 8949, every way to be wrong, and libcbor as the oracle.
 //
-// libcbor 0.8 accepts more than the format does (duplicate and unsorted keys, long heads, indefinite
-// lengths, bytes behind the item), so it is asked for the value only: the bytes are right exactly when
-// encoding that value again gives them back.
+// libcbor 0.8 accepts more than the format does (duplicate and unsorted keys, long heads,
+// indefinite lengths, bytes behind the item), so it is asked for the value only: the bytes are
+// right exactly when encoding that value again gives them back.
+#include "base/cbor.h"
+
 #include <cbor.h>
 #include <gtest/gtest.h>
 
@@ -14,7 +16,6 @@
 #include <string>
 #include <vector>
 
-#include "base/cbor.h"
 #include "base/cbor_value.h"
 
 namespace krux::cbor {
@@ -85,7 +86,8 @@ std::vector<Good> GoodVectors() {
   Array numbers;
   for (unsigned i = 1; i <= 25; ++i) numbers.emplace_back(i);
   v.push_back({"98190102030405060708090a0b0c0d0e0f101112131415161718181819", numbers,
-               "[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25]"});
+               "[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, "
+               "23, 24, 25]"});
   return v;
 }
 
@@ -107,38 +109,77 @@ TEST(Cbor, WhatIsNotDeterministicIsRefused) {
     krux_cbor_status status;
   };
   const Bad cases[] = {
-      {"", KRUX_CBOR_TRUNCATED}, {"18", KRUX_CBOR_TRUNCATED}, {"19", KRUX_CBOR_TRUNCATED},
-      {"1a010203", KRUX_CBOR_TRUNCATED}, {"1b01020304050607", KRUX_CBOR_TRUNCATED}, {"38", KRUX_CBOR_TRUNCATED},
-      {"41", KRUX_CBOR_TRUNCATED}, {"61", KRUX_CBOR_TRUNCATED}, {"5affffffff00", KRUX_CBOR_TRUNCATED},
-      {"5bffffffffffffffff010203", KRUX_CBOR_TRUNCATED}, {"7bffffffffffffffff", KRUX_CBOR_TRUNCATED},
-      {"81", KRUX_CBOR_TRUNCATED}, {"8200", KRUX_CBOR_TRUNCATED}, {"a1", KRUX_CBOR_TRUNCATED},
-      {"a20102", KRUX_CBOR_TRUNCATED}, {"a100", KRUX_CBOR_TRUNCATED}, {"9bffffffffffffffff", KRUX_CBOR_TRUNCATED},
-      {"bbffffffffffffffff", KRUX_CBOR_TRUNCATED}, {"bb8000000000000000", KRUX_CBOR_TRUNCATED},
-      {"0000", KRUX_CBOR_TRAILING}, {"f6f6", KRUX_CBOR_TRAILING}, {"80f6", KRUX_CBOR_TRAILING},
-      {"1800", KRUX_CBOR_NOT_MINIMAL}, {"1817", KRUX_CBOR_NOT_MINIMAL}, {"190018", KRUX_CBOR_NOT_MINIMAL},
-      {"1900ff", KRUX_CBOR_NOT_MINIMAL}, {"1a0000ffff", KRUX_CBOR_NOT_MINIMAL},
-      {"1b00000000ffffffff", KRUX_CBOR_NOT_MINIMAL}, {"3817", KRUX_CBOR_NOT_MINIMAL},
-      {"580100", KRUX_CBOR_NOT_MINIMAL}, {"780161", KRUX_CBOR_NOT_MINIMAL}, {"980100", KRUX_CBOR_NOT_MINIMAL},
+      {"", KRUX_CBOR_TRUNCATED},
+      {"18", KRUX_CBOR_TRUNCATED},
+      {"19", KRUX_CBOR_TRUNCATED},
+      {"1a010203", KRUX_CBOR_TRUNCATED},
+      {"1b01020304050607", KRUX_CBOR_TRUNCATED},
+      {"38", KRUX_CBOR_TRUNCATED},
+      {"41", KRUX_CBOR_TRUNCATED},
+      {"61", KRUX_CBOR_TRUNCATED},
+      {"5affffffff00", KRUX_CBOR_TRUNCATED},
+      {"5bffffffffffffffff010203", KRUX_CBOR_TRUNCATED},
+      {"7bffffffffffffffff", KRUX_CBOR_TRUNCATED},
+      {"81", KRUX_CBOR_TRUNCATED},
+      {"8200", KRUX_CBOR_TRUNCATED},
+      {"a1", KRUX_CBOR_TRUNCATED},
+      {"a20102", KRUX_CBOR_TRUNCATED},
+      {"a100", KRUX_CBOR_TRUNCATED},
+      {"9bffffffffffffffff", KRUX_CBOR_TRUNCATED},
+      {"bbffffffffffffffff", KRUX_CBOR_TRUNCATED},
+      {"bb8000000000000000", KRUX_CBOR_TRUNCATED},
+      {"0000", KRUX_CBOR_TRAILING},
+      {"f6f6", KRUX_CBOR_TRAILING},
+      {"80f6", KRUX_CBOR_TRAILING},
+      {"1800", KRUX_CBOR_NOT_MINIMAL},
+      {"1817", KRUX_CBOR_NOT_MINIMAL},
+      {"190018", KRUX_CBOR_NOT_MINIMAL},
+      {"1900ff", KRUX_CBOR_NOT_MINIMAL},
+      {"1a0000ffff", KRUX_CBOR_NOT_MINIMAL},
+      {"1b00000000ffffffff", KRUX_CBOR_NOT_MINIMAL},
+      {"3817", KRUX_CBOR_NOT_MINIMAL},
+      {"580100", KRUX_CBOR_NOT_MINIMAL},
+      {"780161", KRUX_CBOR_NOT_MINIMAL},
+      {"980100", KRUX_CBOR_NOT_MINIMAL},
       {"b8010000", KRUX_CBOR_NOT_MINIMAL},
-      {"9fff", KRUX_CBOR_INDEFINITE}, {"bfff", KRUX_CBOR_INDEFINITE}, {"5f4100ff", KRUX_CBOR_INDEFINITE},
-      {"7f6161ff", KRUX_CBOR_INDEFINITE}, {"ff", KRUX_CBOR_INDEFINITE}, {"1f", KRUX_CBOR_INDEFINITE},
-      {"f90000", KRUX_CBOR_UNSUPPORTED}, {"fa47c35000", KRUX_CBOR_UNSUPPORTED},
-      {"fb3ff199999999999a", KRUX_CBOR_UNSUPPORTED}, {"f7", KRUX_CBOR_UNSUPPORTED}, {"e0", KRUX_CBOR_UNSUPPORTED},
-      {"f0", KRUX_CBOR_UNSUPPORTED}, {"f8ff", KRUX_CBOR_UNSUPPORTED}, {"f814", KRUX_CBOR_UNSUPPORTED},
-      {"c074323031332d30332d32315432303a30343a30305a", KRUX_CBOR_UNSUPPORTED}, {"c100", KRUX_CBOR_UNSUPPORTED},
-      {"d74401020304", KRUX_CBOR_UNSUPPORTED}, {"1c", KRUX_CBOR_UNSUPPORTED}, {"1e", KRUX_CBOR_UNSUPPORTED},
-      {"fc", KRUX_CBOR_UNSUPPORTED}, {"5d", KRUX_CBOR_UNSUPPORTED},
-      {"a203000100", KRUX_CBOR_KEY_ORDER}, {"a2616201616101", KRUX_CBOR_KEY_ORDER},
+      {"9fff", KRUX_CBOR_INDEFINITE},
+      {"bfff", KRUX_CBOR_INDEFINITE},
+      {"5f4100ff", KRUX_CBOR_INDEFINITE},
+      {"7f6161ff", KRUX_CBOR_INDEFINITE},
+      {"ff", KRUX_CBOR_INDEFINITE},
+      {"1f", KRUX_CBOR_INDEFINITE},
+      {"f90000", KRUX_CBOR_UNSUPPORTED},
+      {"fa47c35000", KRUX_CBOR_UNSUPPORTED},
+      {"fb3ff199999999999a", KRUX_CBOR_UNSUPPORTED},
+      {"f7", KRUX_CBOR_UNSUPPORTED},
+      {"e0", KRUX_CBOR_UNSUPPORTED},
+      {"f0", KRUX_CBOR_UNSUPPORTED},
+      {"f8ff", KRUX_CBOR_UNSUPPORTED},
+      {"f814", KRUX_CBOR_UNSUPPORTED},
+      {"c074323031332d30332d32315432303a30343a30305a", KRUX_CBOR_UNSUPPORTED},
+      {"c100", KRUX_CBOR_UNSUPPORTED},
+      {"d74401020304", KRUX_CBOR_UNSUPPORTED},
+      {"1c", KRUX_CBOR_UNSUPPORTED},
+      {"1e", KRUX_CBOR_UNSUPPORTED},
+      {"fc", KRUX_CBOR_UNSUPPORTED},
+      {"5d", KRUX_CBOR_UNSUPPORTED},
+      {"a203000100", KRUX_CBOR_KEY_ORDER},
+      {"a2616201616101", KRUX_CBOR_KEY_ORDER},
       {"a262616101616201", KRUX_CBOR_KEY_ORDER},  // "aa" before "b": the longer key sorts later
-      {"a2200001f6", KRUX_CBOR_KEY_ORDER}, {"a2800001f6", KRUX_CBOR_KEY_ORDER},
-      {"a201000100", KRUX_CBOR_DUPLICATE_KEY}, {"a2616101616102", KRUX_CBOR_DUPLICATE_KEY},
-      {"a28101008101f6", KRUX_CBOR_DUPLICATE_KEY}, {"8101a2", KRUX_CBOR_TRAILING},
-      {"81a201000100", KRUX_CBOR_DUPLICATE_KEY}, {"a100a201000100", KRUX_CBOR_DUPLICATE_KEY},
+      {"a2200001f6", KRUX_CBOR_KEY_ORDER},
+      {"a2800001f6", KRUX_CBOR_KEY_ORDER},
+      {"a201000100", KRUX_CBOR_DUPLICATE_KEY},
+      {"a2616101616102", KRUX_CBOR_DUPLICATE_KEY},
+      {"a28101008101f6", KRUX_CBOR_DUPLICATE_KEY},
+      {"8101a2", KRUX_CBOR_TRAILING},
+      {"81a201000100", KRUX_CBOR_DUPLICATE_KEY},
+      {"a100a201000100", KRUX_CBOR_DUPLICATE_KEY},
   };
   for (const Bad& bad : cases) {
     const Bytes bytes = Hex(bad.hex);
     EXPECT_EQ(krux_cbor_validate(bytes.data(), bytes.size(), 16), bad.status)
-        << bad.hex << ": " << krux_cbor_status_text(krux_cbor_validate(bytes.data(), bytes.size(), 16));
+        << bad.hex << ": "
+        << krux_cbor_status_text(krux_cbor_validate(bytes.data(), bytes.size(), 16));
     const Result<Value> value = Decode(bytes);
     ASSERT_FALSE(value) << bad.hex;
     EXPECT_EQ(value.error().code, ExitCode::kBadData);
@@ -150,13 +191,14 @@ TEST(Cbor, Utf8IsStrict) {
     const Bytes bytes = Hex(hex);
     return krux_utf8_valid(bytes.data(), bytes.size());
   };
-  for (const char* good : {"", "00", "7f", "c280", "dfbf", "e0a080", "ed9fbf", "ee8080", "efbfbf", "f0908080",
-                           "f48fbfbf", "41c3a942"}) {
+  for (const char* good : {"", "00", "7f", "c280", "dfbf", "e0a080", "ed9fbf", "ee8080", "efbfbf",
+                           "f0908080", "f48fbfbf", "41c3a942"}) {
     EXPECT_TRUE(valid(good)) << good;
   }
-  for (const char* bad : {"80", "bf", "c0", "c080", "c1bf", "c2", "c241", "e0", "e08080", "e09fbf", "e0a0", "eda080",
-                          "edbfbf", "ed9f", "f0808080", "f08fbfbf", "f09080", "f4908080", "f5808080", "ff", "fe",
-                          "f8888080", "41c3", "e28241"}) {
+  for (const char* bad :
+       {"80",     "bf",       "c0",       "c080",   "c1bf",   "c2",       "c241",     "e0",
+        "e08080", "e09fbf",   "e0a0",     "eda080", "edbfbf", "ed9f",     "f0808080", "f08fbfbf",
+        "f09080", "f4908080", "f5808080", "ff",     "fe",     "f8888080", "41c3",     "e28241"}) {
     EXPECT_FALSE(valid(bad)) << bad;
     Bytes text = Hex(bad);
     text.insert(text.begin(), static_cast<uint8_t>(0x60 | text.size()));
@@ -207,19 +249,25 @@ TEST(Cbor, TheSizeLimitIsTheCallers) {
 }
 
 TEST(Cbor, TextIsUtf8FromTheStart) {
-  const Value value(std::string("a\xff" "b\xc3"));
-  EXPECT_EQ(*value.text(), "a\uFFFD" "b\uFFFD");
+  const Value value(
+      std::string("a\xff"
+                  "b\xc3"));
+  EXPECT_EQ(*value.text(),
+            "a\uFFFD"
+            "b\uFFFD");
   EXPECT_TRUE(Decode(Encode(value)));
 }
 
 TEST(Cbor, DiagnosticNeverPutsAControlOnATerminal) {
   const Value value(std::string("\x1b[31m\x07\r\u009b\u202e\u200b\U000e0041\x7f"));
-  EXPECT_EQ(Diagnostic(value), "\"\\u001b[31m\\u0007\\u000d\\u009b\\u202e\\u200b\\udb40\\udc41\\u007f\"");
+  EXPECT_EQ(Diagnostic(value),
+            "\"\\u001b[31m\\u0007\\u000d\\u009b\\u202e\\u200b\\udb40\\udc41\\u007f\"");
 }
 
 TEST(CborMap, KeepsTheOrderOfEncodedKeys) {
   Map map;
-  for (Value key : std::vector<Value>{"b", "aa", 300u, -1, Bytes{1}, 24u, false, Array{1u}, "a", 0u}) {
+  for (Value key :
+       std::vector<Value>{"b", "aa", 300u, -1, Bytes{1}, 24u, false, Array{1u}, "a", 0u}) {
     map.Set(std::move(key), 1u);
   }
   const Bytes bytes = Encode(map);
@@ -242,12 +290,16 @@ TEST(CborMapReader, NamesTheKey) {
   const Value map = Map{{"cap", "fs.read"}, {"n", 7u}, {"id", Bytes(16)}};
   const auto all = [](MapReader& r) { r.Text("cap"), r.Uint("n"), r.Fixed("id", 16); };
   EXPECT_EQ(error(map, all), "");
-  EXPECT_EQ(error(map, [](MapReader& r) { r.Text("cap"), r.Uint("n"); }), "`call`: unknown key `id`");
+  EXPECT_EQ(error(map, [](MapReader& r) { r.Text("cap"), r.Uint("n"); }),
+            "`call`: unknown key `id`");
   EXPECT_EQ(error(map, [](MapReader& r) { r.Text("nope"); }), "`call`: key `nope` is missing");
-  EXPECT_EQ(error(map, [](MapReader& r) { r.Uint("cap"); }), "`call`: key `cap` must be an unsigned integer");
+  EXPECT_EQ(error(map, [](MapReader& r) { r.Uint("cap"); }),
+            "`call`: key `cap` must be an unsigned integer");
   EXPECT_EQ(error(map, [](MapReader& r) { r.Uint("n", 6); }), "`call`: key `n` must be at most 6");
-  EXPECT_EQ(error(map, [](MapReader& r) { r.Text("cap", 3); }), "`call`: key `cap` must have at most 3 bytes");
-  EXPECT_EQ(error(map, [](MapReader& r) { r.Fixed("id", 8); }), "`call`: key `id` must have 8 bytes");
+  EXPECT_EQ(error(map, [](MapReader& r) { r.Text("cap", 3); }),
+            "`call`: key `cap` must have at most 3 bytes");
+  EXPECT_EQ(error(map, [](MapReader& r) { r.Fixed("id", 8); }),
+            "`call`: key `id` must have 8 bytes");
   EXPECT_EQ(error("text", all), "`call`: must be a map");
   EXPECT_EQ(error(Map{{"\x1b[2J", 1u}}, [](MapReader&) {}), "`call`: unknown key `\\u001b[2J`");
 }
@@ -262,8 +314,10 @@ using Item = std::unique_ptr<cbor_item_t, Unref>;
 // The value libcbor sees; nothing where it is of a type krux does not have.
 std::optional<Value> FromLibcbor(const cbor_item_t* item, int depth) {
   switch (cbor_typeof(item)) {
-    case CBOR_TYPE_UINT: return Value(cbor_get_int(item));
-    case CBOR_TYPE_NEGINT: return Value(Negative{cbor_get_int(item)});
+    case CBOR_TYPE_UINT:
+      return Value(cbor_get_int(item));
+    case CBOR_TYPE_NEGINT:
+      return Value(Negative{cbor_get_int(item)});
     case CBOR_TYPE_BYTESTRING: {
       if (!cbor_bytestring_is_definite(item)) return std::nullopt;
       const uint8_t* data = cbor_bytestring_handle(item);
@@ -272,7 +326,8 @@ std::optional<Value> FromLibcbor(const cbor_item_t* item, int depth) {
     case CBOR_TYPE_STRING: {
       if (!cbor_string_is_definite(item)) return std::nullopt;
       const char* data = reinterpret_cast<const char*>(cbor_string_handle(item));
-      const std::string text = cbor_string_length(item) == 0 ? "" : std::string(data, cbor_string_length(item));
+      const std::string text =
+          cbor_string_length(item) == 0 ? "" : std::string(data, cbor_string_length(item));
       return IsUtf8(text) ? std::optional<Value>(text) : std::nullopt;
     }
     case CBOR_TYPE_ARRAY: {
@@ -301,7 +356,8 @@ std::optional<Value> FromLibcbor(const cbor_item_t* item, int depth) {
       if (cbor_ctrl_value(item) == CBOR_CTRL_NULL) return Value();
       if (cbor_is_bool(item)) return Value(cbor_get_bool(item));
       return std::nullopt;
-    default: return std::nullopt;
+    default:
+      return std::nullopt;
   }
 }
 
@@ -309,7 +365,8 @@ std::optional<Value> FromLibcbor(const cbor_item_t* item, int depth) {
 std::optional<Value> Oracle(const Bytes& bytes) {
   cbor_load_result result;
   const Item item(cbor_load(bytes.data(), bytes.size(), &result));
-  if (!item || result.error.code != CBOR_ERR_NONE || result.read != bytes.size()) return std::nullopt;
+  if (!item || result.error.code != CBOR_ERR_NONE || result.read != bytes.size())
+    return std::nullopt;
   std::optional<Value> value = FromLibcbor(item.get(), kMaxDepth);
   return value && Encode(*value) == bytes ? value : std::nullopt;
 }
@@ -320,12 +377,18 @@ class Generator {
   uint64_t Below(uint64_t n) { return random_() % n; }
   Value Make(int depth) {
     switch (Below(depth == 0 ? 6 : 8)) {
-      case 0: return Number();
-      case 1: return Negative{Number()};
-      case 2: return Blob();
-      case 3: return Text();
-      case 4: return Below(2) == 0;
-      case 5: return nullptr;
+      case 0:
+        return Number();
+      case 1:
+        return Negative{Number()};
+      case 2:
+        return Blob();
+      case 3:
+        return Text();
+      case 4:
+        return Below(2) == 0;
+      case 5:
+        return nullptr;
       case 6: {
         Array array;
         for (uint64_t n = Below(6); n > 0; --n) array.push_back(Make(depth - 1));
@@ -389,9 +452,16 @@ TEST(CborOracle, BothAgreeOnDamagedBytes) {
     for (uint64_t n = generator.Below(3) + 1; n > 0; --n) {
       const size_t at = generator.Below(bytes.size());
       switch (generator.Below(4)) {
-        case 0: bytes[at] = static_cast<uint8_t>(generator.Below(256)); break;
-        case 1: bytes[at] ^= static_cast<uint8_t>(1 << generator.Below(8)); break;
-        case 2: bytes.insert(bytes.begin() + static_cast<long>(at), static_cast<uint8_t>(generator.Below(256))); break;
+        case 0:
+          bytes[at] = static_cast<uint8_t>(generator.Below(256));
+          break;
+        case 1:
+          bytes[at] ^= static_cast<uint8_t>(1 << generator.Below(8));
+          break;
+        case 2:
+          bytes.insert(bytes.begin() + static_cast<long>(at),
+                       static_cast<uint8_t>(generator.Below(256)));
+          break;
         default:
           if (bytes.size() > 1) bytes.erase(bytes.begin() + static_cast<long>(at));
       }

@@ -21,7 +21,9 @@ Canonical Canon(const std::string& in, size_t out_size = KRUX_PATH_SIZE) {
       krux_path_canonical(in.data(), in.size(), out.data(), out_size, &length);
   if (status != KRUX_PATH_OK) {
     EXPECT_EQ(length, 0u) << in;
-    if (out_size > 0) { EXPECT_EQ(out[0], '\0') << in; }
+    if (out_size > 0) {
+      EXPECT_EQ(out[0], '\0') << in;
+    }
     return {status, ""};
   }
   EXPECT_EQ(out[length], '\0');
@@ -126,7 +128,9 @@ TEST(PathTest, EqualsTheReferenceAndIsIdempotent) {
     for (size_t n = random() % 14; n > 0; n--) in += alphabet[random() % alphabet.size()];
     const Canonical got = Canon(in);
     ASSERT_EQ(got, Reference(in)) << in;
-    if (got.status == KRUX_PATH_OK) { ASSERT_EQ(Canon(got.path), got) << in; }
+    if (got.status == KRUX_PATH_OK) {
+      ASSERT_EQ(Canon(got.path), got) << in;
+    }
   }
 }
 

@@ -82,7 +82,10 @@ TEST_F(SelfConfineTest, NoTcp) {
       address.sin_family = AF_INET;
       address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
       address.sin_port = htons(9);
-      return connect(fd, reinterpret_cast<sockaddr*>(&address), sizeof(address)) != 0 && errno == EACCES ? 0 : 2;
+      return connect(fd, reinterpret_cast<sockaddr*>(&address), sizeof(address)) != 0 &&
+                     errno == EACCES
+                 ? 0
+                 : 2;
     });
     EXPECT_EQ(status, 0) << "mounts = " << mounts;
   }

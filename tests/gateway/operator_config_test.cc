@@ -67,8 +67,10 @@ TEST_F(OperatorConfigTest, MistakesNameLineAndColumn) {
   const auto effective = WithConfig(options_);
   ASSERT_FALSE(effective);
   EXPECT_EQ(effective.error().code, ExitCode::kConfig);
-  EXPECT_NE(effective.error().message.find("krux.toml:2:"), std::string::npos) << effective.error().message;
-  EXPECT_NE(effective.error().message.find("`ceilin`"), std::string::npos) << effective.error().message;
+  EXPECT_NE(effective.error().message.find("krux.toml:2:"), std::string::npos)
+      << effective.error().message;
+  EXPECT_NE(effective.error().message.find("`ceilin`"), std::string::npos)
+      << effective.error().message;
 }
 
 TEST_F(OperatorConfigTest, OnlyTheCgroupCanBeMissing) {
@@ -81,7 +83,8 @@ TEST_F(OperatorConfigTest, OnlyTheCgroupCanBeMissing) {
 }
 
 TEST_F(OperatorConfigTest, WorkersNeverRunAsSomebody) {
-  if (geteuid() != 0) return;  // without root the workers are the caller, and the line means nothing
+  if (geteuid() != 0)
+    return;  // without root the workers are the caller, and the line means nothing
   char name[] = "/tmp/krux-ids-XXXXXX";
   const std::string dir = mkdtemp(name);
   const UniqueFd state(open(dir.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));

@@ -53,7 +53,8 @@ TEST(DecideTest, AnAuthorityThatNobodySetGrantsNothing) {
 
 TEST(DecideTest, OneFalseScopeBitDeniesAndNamesItsRule) {
   Call call = ReadCall(Risk::kLow, false);
-  call.scopes.insert(call.scopes.begin(), {true, "team:3 capabilities.allow", "fs.read", "capabilities.allow"});
+  call.scopes.insert(call.scopes.begin(),
+                     {true, "team:3 capabilities.allow", "fs.read", "capabilities.allow"});
   const Decision decision = Decide(StateWith(Level::kAlways), call, ReadFootprint(), 0);
   EXPECT_EQ(decision.verdict, Verdict::kDeny);
   ASSERT_EQ(decision.reasons.size(), 1u);
@@ -63,7 +64,8 @@ TEST(DecideTest, OneFalseScopeBitDeniesAndNamesItsRule) {
 }
 
 TEST(DecideTest, TheLowestReasonComesFirst) {
-  const Decision decision = Decide(StateWith(Level::kLowRisk), ReadCall(Risk::kElevated, false), ReadFootprint(), 0);
+  const Decision decision =
+      Decide(StateWith(Level::kLowRisk), ReadCall(Risk::kElevated, false), ReadFootprint(), 0);
   EXPECT_EQ(decision.verdict, Verdict::kDeny);
   ASSERT_EQ(decision.reasons.size(), 2u);
   EXPECT_EQ(decision.reasons[0].verdict, Verdict::kDeny);
@@ -155,7 +157,8 @@ TEST(DecideTest, MoreAuthorityNeverAllowsLess) {
     low.authority.levels[kRead] = Level(std::min(a, b));
     high.authority.levels[kRead] = Level(std::max(a, b));
     low.authority.required_layers = static_cast<uint32_t>(random() % 8);
-    high.authority.required_layers = low.authority.required_layers & static_cast<uint32_t>(random());
+    high.authority.required_layers =
+        low.authority.required_layers & static_cast<uint32_t>(random());
     Call narrow = ReadCall(Risk(random() % 3), random() % 2), wide = narrow;
     wide.scopes[0].inside |= random() % 2;
     Footprint footprint = ReadFootprint();

@@ -11,7 +11,8 @@ namespace {
 Scope PathsOf(std::vector<std::string> patterns, std::string_view work = "/w") {
   Clause clause{false, {}, "team:1 paths.read"};
   for (size_t i = 0; i < patterns.size(); ++i) {
-    Result<Pattern> pattern = CompilePath(patterns[i], "team:" + std::to_string(i + 2) + " paths.read");
+    Result<Pattern> pattern =
+        CompilePath(patterns[i], "team:" + std::to_string(i + 2) + " paths.read");
     EXPECT_TRUE(pattern) << patterns[i] << ": " << pattern.error().message;
     if (pattern) clause.allow.push_back(std::move(*pattern));
   }
@@ -51,7 +52,8 @@ TEST(MatchTest, AnEmptyListAndNoClauseMeanNothing) {
   EXPECT_FALSE(CheckPath(Scope{}, "/w/a").inside);
   EXPECT_FALSE(CheckName(Scope{}, "fs.read").inside);
   EXPECT_FALSE(CheckArgv(Scope{}, std::vector<std::string>{"id"}).inside);
-  EXPECT_TRUE(CheckPath(Scope{{Clause{true, {}, "team:1"}}}, "/etc/shadow").inside) << "any, written out";
+  EXPECT_TRUE(CheckPath(Scope{{Clause{true, {}, "team:1"}}}, "/etc/shadow").inside)
+      << "any, written out";
 }
 
 TEST(MatchTest, MembershipNamesTheDecidingRule) {
@@ -63,7 +65,8 @@ TEST(MatchTest, MembershipNamesTheDecidingRule) {
 
 TEST(MatchTest, WorkIsTakenLiterally) {
   EXPECT_TRUE(Inside("${WORK}/**", "/w*/x", "/w*"));
-  EXPECT_FALSE(Inside("${WORK}/**", "/wall/x", "/w*")) << "a `*` in the name of WORK is no wildcard";
+  EXPECT_FALSE(Inside("${WORK}/**", "/wall/x", "/w*"))
+      << "a `*` in the name of WORK is no wildcard";
   EXPECT_TRUE(Inside("${WORK}/**", "/a[b]{c}\\/x", "/a[b]{c}\\"));
   EXPECT_TRUE(Inside("${WORK}", "/w"));
   EXPECT_FALSE(Inside("${WORK}", "/w/x"));
@@ -79,16 +82,36 @@ TEST(MatchTest, WorkIsTakenLiterally) {
 TEST(MatchTest, MeetIsTheIntersection) {
   const Scope a = PathsOf({"/a/**", "/b/**"}), b = PathsOf({"/b/**", "/c/**"});
   for (const char* path : {"/a/x", "/b/x", "/c/x", "/d"}) {
-    EXPECT_EQ(CheckPath(Meet(a, b), path).inside, CheckPath(a, path).inside && CheckPath(b, path).inside) << path;
+    EXPECT_EQ(CheckPath(Meet(a, b), path).inside,
+              CheckPath(a, path).inside && CheckPath(b, path).inside)
+        << path;
   }
   EXPECT_FALSE(CheckPath(Meet(a, Scope{}), "/a/x").inside);
   EXPECT_FALSE(CheckPath(Meet(Scope{}, a), "/a/x").inside);
 }
 
 TEST(MatchTest, RefusesPatternsThatSeemToMeanMore) {
-  for (const char* bad : {"", "a/**", "./a", "~/a", "/a/../b", "/a/./b", "/a//b", "/a/", "/a/b**", "/a/[bc]",
-                          "/a/{b,c}", "/a\\", "${HOME}/**", "/${WORK}/x", "${WORK}x", "${WORK}/${WORK}",
-                          "${WORK}/../x", "${WORK}**", "${WORK}/", "/a/\xff", "$WORK/**"}) {
+  for (const char* bad : {"",
+                          "a/**",
+                          "./a",
+                          "~/a",
+                          "/a/../b",
+                          "/a/./b",
+                          "/a//b",
+                          "/a/",
+                          "/a/b**",
+                          "/a/[bc]",
+                          "/a/{b,c}",
+                          "/a\\",
+                          "${HOME}/**",
+                          "/${WORK}/x",
+                          "${WORK}x",
+                          "${WORK}/${WORK}",
+                          "${WORK}/../x",
+                          "${WORK}**",
+                          "${WORK}/",
+                          "/a/\xff",
+                          "$WORK/**"}) {
     const Result<Pattern> pattern = CompilePath(bad, "r");
     ASSERT_FALSE(pattern) << bad;
     EXPECT_EQ(pattern.error().code, ExitCode::kConfig);
@@ -103,11 +126,14 @@ TEST(MatchTest, RefusesPatternsThatSeemToMeanMore) {
 
 Scope ArgvOf(std::vector<std::vector<std::string>> patterns) {
   Clause clause{false, {}, "team:1 exec.allow"};
-  for (const auto& words : patterns) clause.allow.push_back(*CompileArgv(words, "team:2 exec.allow"));
+  for (const auto& words : patterns)
+    clause.allow.push_back(*CompileArgv(words, "team:2 exec.allow"));
   return Scope{{clause}};
 }
 
-bool Runs(const Scope& scope, std::vector<std::string> argv) { return CheckArgv(scope, argv).inside; }
+bool Runs(const Scope& scope, std::vector<std::string> argv) {
+  return CheckArgv(scope, argv).inside;
+}
 
 TEST(MatchTest, Commands) {
   const Scope any = ArgvOf({{"**"}});
@@ -117,7 +143,8 @@ TEST(MatchTest, Commands) {
   EXPECT_TRUE(Runs(some, {"pytest"}));
   EXPECT_TRUE(Runs(some, {"pytest", "-x", "a/b"}));
   EXPECT_FALSE(Runs(some, {"pytest2"}));
-  EXPECT_FALSE(Runs(some, {"./pytest"})) << "the name as given, so that PATH alone decides what it is";
+  EXPECT_FALSE(Runs(some, {"./pytest"}))
+      << "the name as given, so that PATH alone decides what it is";
   EXPECT_TRUE(Runs(some, {"make", "test"}));
   EXPECT_FALSE(Runs(some, {"make", "test", "all"}));
   EXPECT_FALSE(Runs(some, {"make"}));
@@ -136,11 +163,14 @@ TEST(MatchTest, Names) {
 TEST(MatchTest, TreesAreWhatEveryClauseCoversWhole) {
   EXPECT_EQ(Trees(PathsOf({"${WORK}/**"})), std::vector<std::string>{"/w"});
   EXPECT_EQ(Trees(PathsOf({"/b/**", "/a/**", "/a/c/**"})), (std::vector<std::string>{"/a", "/b"}));
-  EXPECT_EQ(Trees(PathsOf({"/a/*.md", "/a/*/**", "/a"})), std::vector<std::string>{}) << "no kernel rule says these";
+  EXPECT_EQ(Trees(PathsOf({"/a/*.md", "/a/*/**", "/a"})), std::vector<std::string>{})
+      << "no kernel rule says these";
   EXPECT_EQ(Trees(PathsOf({"/a\\*b/**"})), std::vector<std::string>{"/a*b"});
   EXPECT_EQ(Trees(PathsOf({"/**"})), std::vector<std::string>{"/"});
-  EXPECT_EQ(Trees(Meet(PathsOf({"/a/**"}), PathsOf({"/a/b/**", "/c/**"}))), std::vector<std::string>{"/a/b"});
-  EXPECT_EQ(Trees(Meet(Scope{{Clause{true, {}, ""}}}, PathsOf({"/a/**"}))), std::vector<std::string>{"/a"});
+  EXPECT_EQ(Trees(Meet(PathsOf({"/a/**"}), PathsOf({"/a/b/**", "/c/**"}))),
+            std::vector<std::string>{"/a/b"});
+  EXPECT_EQ(Trees(Meet(Scope{{Clause{true, {}, ""}}}, PathsOf({"/a/**"}))),
+            std::vector<std::string>{"/a"});
   EXPECT_TRUE(Trees(Scope{}).empty());
 }
 
@@ -155,7 +185,8 @@ size_t OneCharacter(std::string_view text) {
 bool SlowPart(std::string_view part, std::string_view text) {
   if (part.empty()) return text.empty();
   if (part[0] == '*') {
-    return SlowPart(part.substr(1), text) || (!text.empty() && SlowPart(part, text.substr(OneCharacter(text))));
+    return SlowPart(part.substr(1), text) ||
+           (!text.empty() && SlowPart(part, text.substr(OneCharacter(text))));
   }
   if (text.empty()) return false;
   if (part[0] == '?') return SlowPart(part.substr(1), text.substr(OneCharacter(text)));
@@ -166,9 +197,11 @@ bool SlowPart(std::string_view part, std::string_view text) {
 bool SlowParts(std::span<const std::string> parts, std::span<const std::string_view> subject) {
   if (parts.empty()) return subject.empty();
   if (parts[0] == "**") {
-    return SlowParts(parts.subspan(1), subject) || (!subject.empty() && SlowParts(parts, subject.subspan(1)));
+    return SlowParts(parts.subspan(1), subject) ||
+           (!subject.empty() && SlowParts(parts, subject.subspan(1)));
   }
-  return !subject.empty() && SlowPart(parts[0], subject[0]) && SlowParts(parts.subspan(1), subject.subspan(1));
+  return !subject.empty() && SlowPart(parts[0], subject[0]) &&
+         SlowParts(parts.subspan(1), subject.subspan(1));
 }
 
 std::string Pick(std::mt19937& random, std::span<const std::string_view> from, size_t most) {
@@ -200,7 +233,8 @@ TEST(MatchTest, SequencesEqualTheReference) {
   for (int i = 0; i < 300'000; ++i) {
     std::vector<std::string> parts;
     std::vector<std::string_view> subject;
-    for (size_t n = random() % 7; n > 0; --n) parts.emplace_back(kPart[random() % std::size(kPart)]);
+    for (size_t n = random() % 7; n > 0; --n)
+      parts.emplace_back(kPart[random() % std::size(kPart)]);
     for (size_t n = random() % 8; n > 0; --n) subject.push_back(kName[random() % std::size(kName)]);
     const bool expected = SlowParts(parts, subject);
     matched += expected;

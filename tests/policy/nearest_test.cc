@@ -7,7 +7,8 @@
 namespace krux::policy {
 namespace {
 
-constexpr auto kNames = std::to_array<std::string_view>({"fs.read", "fs.list", "fs.stat", "proc.exec"});
+constexpr auto kNames =
+    std::to_array<std::string_view>({"fs.read", "fs.list", "fs.stat", "proc.exec"});
 
 TEST(NearestTest, FindsWhatWasMeant) {
   EXPECT_EQ(Nearest("fs.reed", kNames), "fs.read");

@@ -35,22 +35,24 @@ TEST(PolicyFileTest, WhatIsNotSaidIsNotGranted) {
   EXPECT_FALSE(CheckPath(policy.write_paths, "/w/a").inside);
   EXPECT_FALSE(CheckArgv(policy.exec, std::vector<std::string>{"id"}).inside);
   EXPECT_TRUE(policy.program_trees.empty());
-  EXPECT_TRUE(CheckName(policy.capabilities, "fs.read").inside) << "an extra scope: absent = any granted dimension";
+  EXPECT_TRUE(CheckName(policy.capabilities, "fs.read").inside)
+      << "an extra scope: absent = any granted dimension";
   EXPECT_EQ(CheckPath(policy.read_paths, "/w").rule, "t.toml: paths.read not set = nothing");
 }
 
 TEST(PolicyFileTest, EachRuleKnowsItsLine) {
   const Policy policy = Parsed(
-      "[levels]\nread_files = \"always\"\n"   // lines 3, 4
-      "[paths]\nread = [\n  \"/a/**\",\n"     // 5, 6, 7
-      "  \"/b/**\",\n]\n"                     // 8
+      "[levels]\nread_files = \"always\"\n"  // lines 3, 4
+      "[paths]\nread = [\n  \"/a/**\",\n"    // 5, 6, 7
+      "  \"/b/**\",\n]\n"                    // 8
       "[exec]\nallow = [[\"make\", \"test\"]]\n");
   EXPECT_EQ(policy.authority.level_rules[0], "t.toml:4 levels.read_files");
   EXPECT_EQ(policy.authority.level_rules[1], "t.toml: levels.write_files not set = never");
   EXPECT_EQ(CheckPath(policy.read_paths, "/a/x").rule, "t.toml:7 paths.read");
   EXPECT_EQ(CheckPath(policy.read_paths, "/b/x").rule, "t.toml:8 paths.read");
   EXPECT_EQ(CheckPath(policy.read_paths, "/c").rule, "t.toml:6 paths.read");
-  EXPECT_EQ(CheckArgv(policy.exec, std::vector<std::string>{"make", "test"}).rule, "t.toml:11 exec.allow");
+  EXPECT_EQ(CheckArgv(policy.exec, std::vector<std::string>{"make", "test"}).rule,
+            "t.toml:11 exec.allow");
 }
 
 TEST(PolicyFileTest, AnyIsWrittenOutAndAnEmptyListIsNothing) {
@@ -66,9 +68,11 @@ TEST(PolicyFileTest, ErrorsNameFileLineAndColumn) {
     std::string text;
     const char* message;
   } cases[] = {
-      {head + "[levels]\nread_file = \"always\"\n", "t.toml:4:1: unknown key `levels.read_file`; did you mean `read_files`?"},
+      {head + "[levels]\nread_file = \"always\"\n",
+       "t.toml:4:1: unknown key `levels.read_file`; did you mean `read_files`?"},
       {head + "[levels]\nread_files = \"allways\"\n",
-       "t.toml:4:14: `levels.read_files` must be one of `never`, `low_risk`, `always`; did you mean `always`?"},
+       "t.toml:4:14: `levels.read_files` must be one of `never`, `low_risk`, `always`; did you "
+       "mean `always`?"},
       {head + "[levels]\nread_files = true\n", "t.toml:4:14: `levels.read_files` must be one of"},
       {head + "[path]\nread = []\n", "t.toml:3:2: unknown key `path`; did you mean `paths`?"},
       {head + "paths = 3\n", "t.toml:3:9: `paths` must be a table"},
@@ -77,12 +81,15 @@ TEST(PolicyFileTest, ErrorsNameFileLineAndColumn) {
       {head + "[paths]\nread = [3]\n", "t.toml:4:9: `paths.read` must hold patterns in quotes"},
       {head + "[exec]\nallow = [\"ls\"]\n", "t.toml:4:10: `exec.allow` must hold lists of words"},
       {head + "[exec]\nallow = [[]]\n", "t.toml:4:10: pattern `[]` is empty"},
-      {head + "[exec]\nprogram_trees = [\"/usr/../etc\"]\n", "t.toml:4:18: `exec.program_trees` must hold absolute paths"},
+      {head + "[exec]\nprogram_trees = [\"/usr/../etc\"]\n",
+       "t.toml:4:18: `exec.program_trees` must hold absolute paths"},
       {head + "[exec]\nprogram_trees = [\"/\"]\n", "t.toml:4:18: `exec.program_trees` must hold"},
-      {head + "[isolation]\nrequire = [\"landlok\"]\n", "t.toml:4:12: unknown layer `landlok`; did you mean `landlock`?"},
+      {head + "[isolation]\nrequire = [\"landlok\"]\n",
+       "t.toml:4:12: unknown layer `landlok`; did you mean `landlock`?"},
       {head + "[levels]\nread_files = \"always\"\nread_files = \"never\"\n", "t.toml:5:"},
       {head + "name = \"u\"\n", "t.toml:3:"},
-      {head + "extends = \"read_onyl\"\n", "t.toml:3:11: unknown profile `read_onyl`; did you mean `read_only`?"},
+      {head + "extends = \"read_onyl\"\n",
+       "t.toml:3:11: unknown profile `read_onyl`; did you mean `read_only`?"},
       {head + "extends = \"t\"\n", "t.toml:3:11: `extends` names the policy itself"},
       {head + "[net]\nallow = []\n", "t.toml:3:2: unknown key `net`"},
       {"krux = 2\nname = \"t\"\n", "t.toml:1:8: `krux` must be 1"},
@@ -131,18 +138,22 @@ TEST(PolicyFileTest, ExtendsCanOnlyTighten) {
 TEST(PolicyFileTest, MeetIsNeverMoreThanEither) {
   const Policy a = *FindProfile("local_dev");
   const Policy b = Parsed(
-      "[levels]\nread_files = \"low_risk\"\nweb_fetch = \"always\"\n[paths]\nread = [\"${WORK}/docs/**\", \"/etc/**\"]\n"
-      "[exec]\nallow = [[\"make\", \"**\"]]\nprogram_trees = [\"/usr/bin\", \"/opt\"]\n[isolation]\nrequire = [\"cgroup\"]\n");
+      "[levels]\nread_files = \"low_risk\"\nweb_fetch = \"always\"\n[paths]\nread = "
+      "[\"${WORK}/docs/**\", \"/etc/**\"]\n"
+      "[exec]\nallow = [[\"make\", \"**\"]]\nprogram_trees = [\"/usr/bin\", "
+      "\"/opt\"]\n[isolation]\nrequire = [\"cgroup\"]\n");
   const Policy met = ForWork(Meet(a, b), "/w");
   const Policy wa = ForWork(a, "/w"), wb = ForWork(b, "/w");
   EXPECT_EQ(met.name, "t");
   for (int i = 0; i < kDimensions; ++i) {
     EXPECT_EQ(met.authority.levels[i], std::min(a.authority.levels[i], b.authority.levels[i]));
   }
-  EXPECT_EQ(met.authority.level_rules[0], "t.toml:4 levels.read_files") << "the rule of the one that lowered it";
+  EXPECT_EQ(met.authority.level_rules[0], "t.toml:4 levels.read_files")
+      << "the rule of the one that lowered it";
   for (const char* path : {"/w/a", "/w/docs", "/w/docs/a", "/etc/passwd"}) {
     EXPECT_EQ(CheckPath(met.read_paths, path).inside,
-              CheckPath(wa.read_paths, path).inside && CheckPath(wb.read_paths, path).inside) << path;
+              CheckPath(wa.read_paths, path).inside && CheckPath(wb.read_paths, path).inside)
+        << path;
   }
   EXPECT_EQ(met.program_trees, std::vector<std::string>{"/usr/bin"});
   EXPECT_EQ(met.authority.required_layers, a.authority.required_layers | LayerBit("cgroup"));
@@ -159,7 +170,8 @@ TEST(PolicyFileTest, ADenialUnderACeilingNamesThePolicyNotTheCeiling) {
   EXPECT_EQ(CheckPath(met.read_paths, "/w/a").rule, "read_only:11 paths.read");
   EXPECT_EQ(met.authority.level_rules[0], "read_only:6 levels.read_files");
   const Policy reversed = Meet(*FindProfile("read_only"), *FindProfile("local_dev"));
-  EXPECT_EQ(reversed.authority.levels[3], Level::kNever) << "a ceiling holds whichever side it stands on";
+  EXPECT_EQ(reversed.authority.levels[3], Level::kNever)
+      << "a ceiling holds whichever side it stands on";
 }
 
 TEST(PolicyFileTest, ReadOnlyIsWhatItSays) {
@@ -168,7 +180,8 @@ TEST(PolicyFileTest, ReadOnlyIsWhatItSays) {
     const auto dimension = static_cast<Dimension>(i);
     const bool reads = dimension == Dimension::kReadFiles || dimension == Dimension::kGlobSearch ||
                        dimension == Dimension::kGrepSearch;
-    EXPECT_EQ(policy.authority.levels[i], reads ? Level::kAlways : Level::kNever) << Name(dimension);
+    EXPECT_EQ(policy.authority.levels[i], reads ? Level::kAlways : Level::kNever)
+        << Name(dimension);
   }
   EXPECT_TRUE(CheckPath(policy.read_paths, "/w/README.md").inside);
   EXPECT_FALSE(CheckPath(policy.read_paths, "/etc/shadow").inside);
@@ -179,9 +192,11 @@ TEST(PolicyFileTest, ReadOnlyIsWhatItSays) {
 
 TEST(PolicyFileTest, LocalDevIsWhatItSays) {
   const Policy policy = ForWork(*FindProfile("local_dev"), "/w");
-  const char* expected[kDimensions] = {"always", "low_risk", "low_risk", "low_risk", "always", "always", "never", "never",
-                                       "low_risk", "never", "never", "never", "never", "never", "never", "never"};
-  for (int i = 0; i < kDimensions; ++i) EXPECT_STREQ(Name(policy.authority.levels[i]), expected[i]) << i;
+  const char* expected[kDimensions] = {
+      "always",   "low_risk", "low_risk", "low_risk", "always", "always", "never", "never",
+      "low_risk", "never",    "never",    "never",    "never",  "never",  "never", "never"};
+  for (int i = 0; i < kDimensions; ++i)
+    EXPECT_STREQ(Name(policy.authority.levels[i]), expected[i]) << i;
   EXPECT_TRUE(CheckPath(policy.write_paths, "/w/a").inside);
   EXPECT_FALSE(CheckPath(policy.write_paths, "/tmp/a").inside);
   EXPECT_TRUE(CheckArgv(policy.exec, std::vector<std::string>{"anything", "at", "all"}).inside);
@@ -194,7 +209,8 @@ TEST(PolicyFileTest, TheExampleOfTheManualIsAPolicy) {
   all << file.rdbuf();
   const std::string page = all.str();
   const size_t begin = page.find("```toml\n") + 8;
-  const Result<Policy> policy = ParsePolicy(page.substr(begin, page.find("```", begin) - begin), "docs/POLICY.md");
+  const Result<Policy> policy =
+      ParsePolicy(page.substr(begin, page.find("```", begin) - begin), "docs/POLICY.md");
   ASSERT_TRUE(policy) << policy.error().message;
   const Policy bound = ForWork(*policy, "/w");
   EXPECT_EQ(bound.name, "test_runner");

@@ -22,9 +22,9 @@ std::string WhyNot(const char* capability, const cbor::Value& args) {
 TEST(CatalogTest, OnlyTheExactNameIsACapability) {
   EXPECT_NE(FindCapability("fs.read"), nullptr);
   for (const std::string& name : std::vector<std::string>{
-           "FS.READ", "Fs.read", "fs.read ", " fs.read", "fs..read", ".fs.read", "fs.read.", "fs", "", "fs_read",
-           "fs.reаd" /* Cyrillic a */, "fs．read" /* full-width stop */, "fs.read\n", std::string("fs.read\0", 8),
-           "../fs.read", "fs.*", std::string(1 << 20, 'a')}) {
+           "FS.READ", "Fs.read", "fs.read ", " fs.read", "fs..read", ".fs.read", "fs.read.", "fs",
+           "", "fs_read", "fs.reаd" /* Cyrillic a */, "fs．read" /* full-width stop */, "fs.read\n",
+           std::string("fs.read\0", 8), "../fs.read", "fs.*", std::string(1 << 20, 'a')}) {
     EXPECT_EQ(FindCapability(name), nullptr) << name.substr(0, 40);
   }
   EXPECT_EQ(SuggestCapability("FS.Read "), "fs.read");
@@ -61,12 +61,13 @@ TEST(CatalogTest, BadPaths) {
       {"/" + std::string(256, 'a'), "has a component longer than 255 bytes"},
   };
   for (const auto& one : cases) {
-    EXPECT_NE(WhyNot("fs.read", cbor::Map{{"path", one.path}}).find(one.why), std::string::npos) << one.why;
+    EXPECT_NE(WhyNot("fs.read", cbor::Map{{"path", one.path}}).find(one.why), std::string::npos)
+        << one.why;
   }
 }
 
-// A path that is no UTF-8 cannot be said in CBOR text: the decoder refuses the packet, and a Value made
-// here holds U+FFFD instead, which names another file.
+// A path that is no UTF-8 cannot be said in CBOR text: the decoder refuses the packet, and a Value
+// made here holds U+FFFD instead, which names another file.
 TEST(CatalogTest, InvalidUtf8DoesNotPass) {
   EXPECT_FALSE(cbor::Decode(cbor::Bytes{0xa1, 0x64, 'p', 'a', 't', 'h', 0x62, '/', 0xff}));
   const Result<cbor::Map> bound = Bind(Cap("fs.stat"), cbor::Map{{"path", "/\xff"}});
@@ -84,14 +85,17 @@ TEST(CatalogTest, BadArguments) {
             "`fs.stat`: unknown argument `zzz`; it takes `path`");
   EXPECT_EQ(WhyNot("fs.read", cbor::Map{}), "`fs.read`: needs `path`: the file, an absolute path");
   EXPECT_EQ(WhyNot("fs.read", cbor::Map{{"path", 3u}}), "`fs.read`: `path` must be text");
-  EXPECT_EQ(WhyNot("fs.read", cbor::Map{{"path", cbor::Bytes{'/', 'a'}}}), "`fs.read`: `path` must be text");
+  EXPECT_EQ(WhyNot("fs.read", cbor::Map{{"path", cbor::Bytes{'/', 'a'}}}),
+            "`fs.read`: `path` must be text");
   EXPECT_EQ(WhyNot("fs.read", cbor::Map{{"path", nullptr}}), "`fs.read`: `path` must be text");
   EXPECT_EQ(WhyNot("fs.read", cbor::Map{{"path", path}, {"offset", "1"}}),
             "`fs.read`: `offset` must be a number, 0 or more");
   EXPECT_EQ(WhyNot("fs.read", cbor::Map{{"path", path}, {"offset", -1}}),
             "`fs.read`: `offset` must be a number, 0 or more");
-  EXPECT_NE(WhyNot("fs.read", cbor::Map{{"path", path}, {"offset", UINT64_MAX}}).find("at most"), std::string::npos);
-  EXPECT_NE(WhyNot("fs.read", cbor::Map{{"path", path}, {"limit", (16u << 20) + 1}}).find("at most 16777216"),
+  EXPECT_NE(WhyNot("fs.read", cbor::Map{{"path", path}, {"offset", UINT64_MAX}}).find("at most"),
+            std::string::npos);
+  EXPECT_NE(WhyNot("fs.read", cbor::Map{{"path", path}, {"limit", (16u << 20) + 1}})
+                .find("at most 16777216"),
             std::string::npos);
   EXPECT_EQ(WhyNot("fs.read", cbor::Map{{7u, path}}), "`fs.read`: argument names must be text");
   EXPECT_EQ(WhyNot("fs.read", cbor::Array{path}), "`fs.read`: arguments must be a map");
@@ -99,18 +103,24 @@ TEST(CatalogTest, BadArguments) {
 }
 
 TEST(CatalogTest, BadCommands) {
-  const auto why = [](cbor::Value argv) { return WhyNot("proc.exec", cbor::Map{{"argv", std::move(argv)}}); };
+  const auto why = [](cbor::Value argv) {
+    return WhyNot("proc.exec", cbor::Map{{"argv", std::move(argv)}});
+  };
   EXPECT_EQ(why("id"), "`proc.exec`: `argv` must be a list of texts");
   EXPECT_EQ(why(cbor::Array{}), "`proc.exec`: `argv` needs a program as its first item");
   EXPECT_EQ(why(cbor::Array{""}), "`proc.exec`: `argv` needs a program as its first item");
   EXPECT_EQ(why(cbor::Array{"id", 3u}), "`proc.exec`: `argv` must hold texts only");
-  EXPECT_EQ(why(cbor::Array{std::string("i\0d", 3)}), "`proc.exec`: an item of `argv` holds a NUL byte");
-  EXPECT_EQ(why(cbor::Array{"echo", std::string(33'000, 'a')}), "`proc.exec`: `argv` is longer than 32 KiB in all");
+  EXPECT_EQ(why(cbor::Array{std::string("i\0d", 3)}),
+            "`proc.exec`: an item of `argv` holds a NUL byte");
+  EXPECT_EQ(why(cbor::Array{"echo", std::string(33'000, 'a')}),
+            "`proc.exec`: `argv` is longer than 32 KiB in all");
   EXPECT_EQ(why(cbor::Array(257, "a")), "`proc.exec`: `argv` has more than 256 items");
   EXPECT_EQ(why(cbor::Array{"echo", ""}), "accepted") << "an empty argument is an argument";
-  EXPECT_NE(WhyNot("proc.exec", cbor::Map{{"argv", cbor::Array{"id"}}, {"timeout_ms", 600'001u}}).find("at most"),
+  EXPECT_NE(WhyNot("proc.exec", cbor::Map{{"argv", cbor::Array{"id"}}, {"timeout_ms", 600'001u}})
+                .find("at most"),
             std::string::npos);
-  EXPECT_NE(WhyNot("proc.exec", cbor::Map{{"argv", cbor::Array{"id"}}, {"cwd", "a"}}).find("is not absolute"),
+  EXPECT_NE(WhyNot("proc.exec", cbor::Map{{"argv", cbor::Array{"id"}}, {"cwd", "a"}})
+                .find("is not absolute"),
             std::string::npos);
 }
 
@@ -127,18 +137,20 @@ TEST(CatalogTest, RequiredArgumentsComeFirst) {
 }
 
 TEST(CatalogTest, TheSchemaOfOneCapability) {
-  EXPECT_EQ(ArgsSchema(Cap("fs.stat")),
-            R"({"$schema":"https://json-schema.org/draft/2020-12/schema","title":"fs.stat",)"
-            R"("description":"tell type, size and dates of a path","type":"object","properties":{"path":)"
-            R"({"type":"string","pattern":"^/","maxLength":4095,"description":"the file or directory, an absolute path"}},)"
-            R"("required":["path"],"additionalProperties":false})");
+  EXPECT_EQ(
+      ArgsSchema(Cap("fs.stat")),
+      R"({"$schema":"https://json-schema.org/draft/2020-12/schema","title":"fs.stat",)"
+      R"("description":"tell type, size and dates of a path","type":"object","properties":{"path":)"
+      R"({"type":"string","pattern":"^/","maxLength":4095,"description":"the file or directory, an absolute path"}},)"
+      R"("required":["path"],"additionalProperties":false})");
 }
 
 TEST(CatalogTest, TheDocumentIsGenerated) {
   std::ifstream file(KRUX_SOURCE_DIR "/docs/CATALOG.md");
   std::stringstream text;
   text << file.rdbuf();
-  EXPECT_EQ(text.str(), CatalogMarkdown()) << "build krux-catalog-doc and write its output to docs/CATALOG.md";
+  EXPECT_EQ(text.str(), CatalogMarkdown())
+      << "build krux-catalog-doc and write its output to docs/CATALOG.md";
 }
 
 }  // namespace

@@ -27,7 +27,8 @@ policy::Policy PolicyOf(const std::string& body) {
   return *policy;
 }
 
-Plan Planned(const char* capability, cbor::Map args, const policy::Policy& policy, PlanSession session = Session()) {
+Plan Planned(const char* capability, cbor::Map args, const policy::Policy& policy,
+             PlanSession session = Session()) {
   const Capability& cap = *FindCapability(capability);
   Result<cbor::Map> bound = Bind(cap, args);
   EXPECT_TRUE(bound) << bound.error().message;
@@ -49,7 +50,7 @@ policy::Decision Judge(const char* capability, cbor::Map args, const policy::Pol
 const cbor::Map kId{{"argv", cbor::Array{"id"}}};
 
 TEST(PlanTest, TheLayersOfPolicyAreTheLayersOfTheSandbox) {
-#define X(enumerator, bit, name)                                                     \
+#define X(enumerator, bit, name)                                                       \
   EXPECT_EQ(policy::LayerBit(name), sandbox::Bit(sandbox::Layer::enumerator)) << name; \
   EXPECT_EQ(policy::LayerNames()[bit], name);
   KRUX_LAYERS(X)
@@ -80,18 +81,23 @@ TEST(PlanTest, ReadInWorkIsAllowedAndGrantsOnlyReading) {
 }
 
 TEST(PlanTest, APathOutsideIsDeniedWithOneRuleAndItsLine) {
-  const policy::Decision decision = Judge("fs.read", {{"path", "/etc/shadow"}}, Profile("read_only"));
+  const policy::Decision decision =
+      Judge("fs.read", {{"path", "/etc/shadow"}}, Profile("read_only"));
   EXPECT_EQ(decision.verdict, policy::Verdict::kDeny);
   ASSERT_EQ(decision.reasons.size(), 1u);
   EXPECT_EQ(decision.reasons[0].rule, "read_only:11 paths.read");
-  EXPECT_EQ(Judge("fs.read", {{"path", "/home/ann/project/../other"}}, Profile("read_only")).verdict,
+  EXPECT_EQ(
+      Judge("fs.read", {{"path", "/home/ann/project/../other"}}, Profile("read_only")).verdict,
+      policy::Verdict::kDeny);
+  EXPECT_EQ(Judge("fs.list", {{"path", "/home/ann/projectx"}}, Profile("read_only")).verdict,
             policy::Verdict::kDeny);
-  EXPECT_EQ(Judge("fs.list", {{"path", "/home/ann/projectx"}}, Profile("read_only")).verdict, policy::Verdict::kDeny);
-  EXPECT_EQ(Judge("fs.list", {{"path", "/home/ann/project"}}, Profile("read_only")).verdict, policy::Verdict::kAllow);
+  EXPECT_EQ(Judge("fs.list", {{"path", "/home/ann/project"}}, Profile("read_only")).verdict,
+            policy::Verdict::kAllow);
 }
 
 TEST(PlanTest, APolicyThatCoversMoreThanWorkStillGrantsOnlyWork) {
-  const policy::Policy policy = PolicyOf("[levels]\nread_files = \"always\"\n[paths]\nread = \"any\"\n");
+  const policy::Policy policy =
+      PolicyOf("[levels]\nread_files = \"always\"\n[paths]\nread = \"any\"\n");
   const Plan plan = Planned("fs.read", {{"path", "/etc/shadow"}}, policy);
   EXPECT_EQ(Decided(plan, policy).verdict, policy::Verdict::kDeny);
   EXPECT_EQ(Decided(plan, policy).reasons[0].rule, "sandbox.work");
@@ -106,7 +112,8 @@ TEST(PlanTest, ReadOnlyRunsNothing) {
 
 TEST(PlanTest, LocalDevRunsAnythingInWorkWithoutNetwork) {
   const policy::Policy policy = Profile("local_dev");
-  const Plan plan = Planned("proc.exec", {{"argv", cbor::Array{"id"}}, {"timeout_ms", 5000u}}, policy);
+  const Plan plan =
+      Planned("proc.exec", {{"argv", cbor::Array{"id"}}, {"timeout_ms", 5000u}}, policy);
   EXPECT_EQ(Decided(plan, policy).verdict, policy::Verdict::kAllow);
   EXPECT_EQ(plan.spec.work_class, sandbox::WorkClass::kExec);
   EXPECT_EQ(plan.spec.limits.wall_ms, 5000u);
@@ -114,7 +121,8 @@ TEST(PlanTest, LocalDevRunsAnythingInWorkWithoutNetwork) {
   EXPECT_EQ(plan.template_spec.program_trees, policy.program_trees);
   EXPECT_TRUE(plan.footprint.runs_program && plan.footprint.writes && plan.footprint.within_grants);
   EXPECT_FALSE(plan.footprint.network);
-  EXPECT_EQ(plan.call.contribution, policy::kPrivateData) << "no egress, so neither untrusted nor a sink";
+  EXPECT_EQ(plan.call.contribution, policy::kPrivateData)
+      << "no egress, so neither untrusted nor a sink";
   for (const sandbox::PathRule& rule : plan.spec.landlock) {
     EXPECT_EQ(rule.write, rule.path == kWork) << rule.path;
   }
@@ -125,33 +133,42 @@ TEST(PlanTest, LocalDevRunsAnythingInWorkWithoutNetwork) {
 TEST(PlanTest, ProgramsGetWholeTreesOnly) {
   const policy::Policy policy = PolicyOf(
       "[levels]\nrun_exec = \"always\"\nwrite_files = \"always\"\n"
-      "[paths]\nread = [\"${WORK}/src/**\", \"${WORK}/*.md\"]\nwrite = [\"${WORK}/build/**\", \"/srv/**\"]\n"
+      "[paths]\nread = [\"${WORK}/src/**\", \"${WORK}/*.md\"]\nwrite = [\"${WORK}/build/**\", "
+      "\"/srv/**\"]\n"
       "[exec]\nallow = [[\"make\", \"**\"]]\nprogram_trees = [\"/usr\"]\n");
-  const Plan plan = Planned("proc.exec", {{"argv", cbor::Array{"make"}}, {"cwd", "/home/ann/project/src"}}, policy);
+  const Plan plan = Planned(
+      "proc.exec", {{"argv", cbor::Array{"make"}}, {"cwd", "/home/ann/project/src"}}, policy);
   EXPECT_EQ(Decided(plan, policy).verdict, policy::Verdict::kAllow);
   std::vector<std::string> rules;
   for (const sandbox::PathRule& rule : plan.spec.landlock) {
-    rules.push_back(rule.path + " " + (rule.read ? "r" : "") + (rule.write ? "w" : "") + (rule.exec ? "x" : ""));
+    rules.push_back(rule.path + " " + (rule.read ? "r" : "") + (rule.write ? "w" : "") +
+                    (rule.exec ? "x" : ""));
   }
-  EXPECT_EQ(rules, (std::vector<std::string>{"/home/ann/project/src r", "/home/ann/project/build w", "/usr rx"}))
+  EXPECT_EQ(rules, (std::vector<std::string>{"/home/ann/project/src r", "/home/ann/project/build w",
+                                             "/usr rx"}))
       << "`*.md` is no tree, /srv is not in WORK, and only `**` lets programs of WORK run";
   EXPECT_FALSE(plan.template_spec.work_exec);
 }
 
 TEST(PlanTest, ACommandOutsideTheListIsDenied) {
-  const policy::Policy policy =
-      PolicyOf("[levels]\nrun_exec = \"always\"\n[paths]\nread = [\"${WORK}/**\"]\n[exec]\nallow = [[\"make\", \"test\"]]\n");
-  EXPECT_EQ(Judge("proc.exec", {{"argv", cbor::Array{"make", "test"}}}, policy).verdict, policy::Verdict::kAllow);
-  const policy::Decision decision = Judge("proc.exec", {{"argv", cbor::Array{"make", "all"}}}, policy);
+  const policy::Policy policy = PolicyOf(
+      "[levels]\nrun_exec = \"always\"\n[paths]\nread = [\"${WORK}/**\"]\n[exec]\nallow = "
+      "[[\"make\", \"test\"]]\n");
+  EXPECT_EQ(Judge("proc.exec", {{"argv", cbor::Array{"make", "test"}}}, policy).verdict,
+            policy::Verdict::kAllow);
+  const policy::Decision decision =
+      Judge("proc.exec", {{"argv", cbor::Array{"make", "all"}}}, policy);
   EXPECT_EQ(decision.verdict, policy::Verdict::kDeny);
   EXPECT_EQ(decision.reasons[0].rule, "t.toml:8 exec.allow");
-  EXPECT_EQ(Judge("proc.exec", {{"argv", cbor::Array{"make", "test"}}, {"cwd", "/etc"}}, policy).verdict,
-            policy::Verdict::kDeny);
+  EXPECT_EQ(
+      Judge("proc.exec", {{"argv", cbor::Array{"make", "test"}}, {"cwd", "/etc"}}, policy).verdict,
+      policy::Verdict::kDeny);
 }
 
 TEST(PlanTest, CapabilitiesAreAScopeOfTheirOwn) {
   const policy::Policy policy = PolicyOf(
-      "[levels]\nread_files = \"always\"\n[capabilities]\nallow = [\"fs.stat\"]\n[paths]\nread = [\"${WORK}/**\"]\n");
+      "[levels]\nread_files = \"always\"\n[capabilities]\nallow = [\"fs.stat\"]\n[paths]\nread = "
+      "[\"${WORK}/**\"]\n");
   EXPECT_EQ(Judge("fs.stat", {{"path", kWork}}, policy).verdict, policy::Verdict::kAllow);
   const policy::Decision decision = Judge("fs.read", {{"path", kWork}}, policy);
   EXPECT_EQ(decision.verdict, policy::Verdict::kDeny);
@@ -167,7 +184,8 @@ TEST(PlanTest, DegradedIsMissingFromWhatMustHold) {
   EXPECT_EQ(plan.spec.degraded, session.degraded);
   EXPECT_EQ(Decided(plan, read_only).verdict, policy::Verdict::kAllow);
   session.degraded = sandbox::Bit(sandbox::Layer::kLandlock);
-  const policy::Decision decision = Decided(Planned("fs.stat", {{"path", kWork}}, read_only, session), read_only);
+  const policy::Decision decision =
+      Decided(Planned("fs.stat", {{"path", kWork}}, read_only, session), read_only);
   EXPECT_EQ(decision.verdict, policy::Verdict::kDeny) << "below the floor of the profile";
   EXPECT_NE(decision.reasons[0].rule.find("isolation.require"), std::string::npos);
 }
@@ -186,32 +204,42 @@ TEST(PlanTest, ASpecThatAllowsMoreThanThePolicyDoesNotFit) {
   EXPECT_FALSE(fits(read.spec, read_only, [](Spec& s) { s.landlock[0].write = true; }));
   EXPECT_FALSE(fits(read.spec, read_only, [](Spec& s) { s.landlock[0].path = "/home/ann"; }));
   EXPECT_FALSE(fits(read.spec, read_only, [](Spec& s) { s.landlock.push_back({"/etc", true}); }));
-  EXPECT_FALSE(fits(read.spec, read_only, [](Spec& s) { s.landlock.push_back({"/usr", true}); })) << "no programs here";
+  EXPECT_FALSE(fits(read.spec, read_only, [](Spec& s) { s.landlock.push_back({"/usr", true}); }))
+      << "no programs here";
   EXPECT_FALSE(fits(read.spec, read_only, [](Spec& s) { s.request.clear(); }));
   EXPECT_FALSE(fits(read.spec, read_only, [](Spec& s) {
     Request wider = *DecodeRequest(s.request);
     wider.read_scope.clauses[0].any = true;
     s.request = *EncodeRequest(wider);
   }));
-  EXPECT_FALSE(fits(read.spec, read_only, [](Spec& s) { s.work_class = sandbox::WorkClass::kExec; s.landlock[0].exec = true; }));
+  EXPECT_FALSE(fits(read.spec, read_only, [](Spec& s) {
+    s.work_class = sandbox::WorkClass::kExec;
+    s.landlock[0].exec = true;
+  }));
   EXPECT_TRUE(fits(exec.spec, local_dev, [](Spec&) {}));
   EXPECT_FALSE(fits(exec.spec, read_only, [](Spec&) {}));
   EXPECT_FALSE(fits(exec.spec, local_dev, [](Spec& s) { s.landlock.push_back({"/", true}); }));
-  EXPECT_FALSE(fits(exec.spec, local_dev, [](Spec& s) { s.landlock.push_back({"/usr", true, true, true}); }));
-  EXPECT_FALSE(fits(exec.spec, local_dev, [](Spec& s) { s.landlock.push_back({"/home/ann/.ssh", true}); }));
+  EXPECT_FALSE(fits(exec.spec, local_dev,
+                    [](Spec& s) { s.landlock.push_back({"/usr", true, true, true}); }));
+  EXPECT_FALSE(
+      fits(exec.spec, local_dev, [](Spec& s) { s.landlock.push_back({"/home/ann/.ssh", true}); }));
 }
 
 TEST(PlanTest, AWorkNamedLikeAPatternIsOneDirectory) {
   PlanSession session = Session();
   session.work = "/srv/a*[b]";
   const policy::Policy policy = Profile("read_only");
-  EXPECT_EQ(Decided(Planned("fs.stat", {{"path", "/srv/a*[b]/x"}}, policy, session), policy).verdict, policy::Verdict::kAllow);
-  EXPECT_EQ(Decided(Planned("fs.stat", {{"path", "/srv/aab/x"}}, policy, session), policy).verdict, policy::Verdict::kDeny);
+  EXPECT_EQ(
+      Decided(Planned("fs.stat", {{"path", "/srv/a*[b]/x"}}, policy, session), policy).verdict,
+      policy::Verdict::kAllow);
+  EXPECT_EQ(Decided(Planned("fs.stat", {{"path", "/srv/aab/x"}}, policy, session), policy).verdict,
+            policy::Verdict::kDeny);
 }
 
 TEST(PlanTest, AnOversizedCallIsBadData) {
   const cbor::Map args{{"argv", cbor::Array{"echo", std::string(50'000, 'a')}}};
-  const Result<Plan> plan = MakePlan(*FindCapability("proc.exec"), args, Profile("local_dev"), Session());
+  const Result<Plan> plan =
+      MakePlan(*FindCapability("proc.exec"), args, Profile("local_dev"), Session());
   ASSERT_FALSE(plan);
   EXPECT_EQ(plan.error().code, ExitCode::kBadData);
 }

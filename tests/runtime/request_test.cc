@@ -8,7 +8,9 @@ namespace {
 Request Example() {
   policy::Clause clause{false, {*policy::CompilePath("${WORK}/**/*.md", "t:3")}, "t:2 paths.read"};
   policy::Scope scope{{clause, policy::Clause{true, {}, "t:9"}}};
-  return {"fs.read", cbor::Map{{"path", "/w/a.md"}, {"offset", 3u}}, {{"/w", true, false, false}, {"/usr", true, false, true}},
+  return {"fs.read",
+          cbor::Map{{"path", "/w/a.md"}, {"offset", 3u}},
+          {{"/w", true, false, false}, {"/usr", true, false, true}},
           policy::ForWork(scope, "/w")};
 }
 
@@ -22,7 +24,9 @@ TEST(RequestTest, RoundTrip) {
   EXPECT_EQ(back->args, request.args);
   EXPECT_EQ(back->grants, request.grants);
   for (const char* path : {"/w/a.md", "/w/b/c.md", "/w/a.txt", "/x/a.md"}) {
-    EXPECT_EQ(policy::CheckPath(back->read_scope, path).inside, policy::CheckPath(request.read_scope, path).inside) << path;
+    EXPECT_EQ(policy::CheckPath(back->read_scope, path).inside,
+              policy::CheckPath(request.read_scope, path).inside)
+        << path;
   }
   EXPECT_EQ(policy::CheckPath(back->read_scope, "/x").rule, "t:2 paths.read");
   EXPECT_EQ(*EncodeRequest(*back), *bytes);
@@ -30,7 +34,8 @@ TEST(RequestTest, RoundTrip) {
 
 TEST(RequestTest, AnUnboundPatternDoesNotBecomeAbsolute) {
   Request request = Example();
-  request.read_scope = {{policy::Clause{false, {*policy::CompilePath("${WORK}/**", "t:3")}, "t:2"}}};
+  request.read_scope = {
+      {policy::Clause{false, {*policy::CompilePath("${WORK}/**", "t:3")}, "t:2"}}};
   const Result<cbor::Bytes> bytes = EncodeRequest(request);
   EXPECT_FALSE(bytes) << "`**` alone would cover every path";
 }

@@ -10,8 +10,8 @@
 namespace krux::sandbox {
 namespace {
 
-// SetNotDumpable has no row: the change of ids before it already clears the flag (prctl(2)), so leaving it
-// out changes nothing that could be measured.
+// SetNotDumpable has no row: the change of ids before it already clears the flag (prctl(2)), so
+// leaving it out changes nothing that could be measured.
 struct Row {
   const char* flag;  // "--test-skip" or "--test-skip-namespace"
   const char* what;
@@ -52,10 +52,10 @@ INSTANTIATE_TEST_SUITE_P(
         Row{"--test-skip", "bounding_set", "caps"}, Row{"--test-skip", "securebits", "caps"},
         Row{"--test-skip", "fds", "fds"}, Row{"--test-skip", "no_new_privs", ""},
         Row{"--test-skip", "ids", "user"}, Row{"--test-skip", "rlimits", "rlimits"},
-        Row{"--test-skip", "parent_death", "pid"},
-        Row{"--test-skip-namespace", "user", ""}, Row{"--test-skip-namespace", "mnt", "mount"},
-        Row{"--test-skip-namespace", "pid", ""}, Row{"--test-skip-namespace", "net", ""},
-        Row{"--test-skip-namespace", "uts", ""}, Row{"--test-skip-namespace", "ipc", "ipc"},
+        Row{"--test-skip", "parent_death", "pid"}, Row{"--test-skip-namespace", "user", ""},
+        Row{"--test-skip-namespace", "mnt", "mount"}, Row{"--test-skip-namespace", "pid", ""},
+        Row{"--test-skip-namespace", "net", ""}, Row{"--test-skip-namespace", "uts", ""},
+        Row{"--test-skip-namespace", "ipc", "ipc"},
         Row{"--test-skip-namespace", "cgroup", "cgroupns"}),
     [](const auto& row) {
       std::string name = std::string(row.param.flag) == "--test-skip" ? "step_" : "namespace_";

@@ -37,7 +37,8 @@ std::string CgroupMount() {
 [[noreturn]] void Exec(uint32_t id, const std::string& program, std::vector<std::string> args,
                        const std::vector<int>& keep) {
   if (geteuid() == 0 && id != 0) {
-    if (setgroups(0, nullptr) != 0 || setresgid(id, id, id) != 0 || setresuid(id, id, id) != 0) _exit(99);
+    if (setgroups(0, nullptr) != 0 || setresgid(id, id, id) != 0 || setresuid(id, id, id) != 0)
+      _exit(99);
   }
   for (const int fd : keep) fcntl(fd, F_SETFD, 0);
   std::vector<char*> argv = {const_cast<char*>(program.c_str())};
@@ -86,19 +87,23 @@ Result<std::unique_ptr<SpawndHarness>> SpawndHarness::Start(const HarnessOptions
 
   UniqueFd delegated, spawnd_leaf;
   if (!options.rootless) {
-    harness->cgroup_ = CgroupMount() + "/krux-test-" + std::to_string(getpid()) + "-" + std::to_string(life[0]);
+    harness->cgroup_ =
+        CgroupMount() + "/krux-test-" + std::to_string(getpid()) + "-" + std::to_string(life[0]);
     const std::string leaf = harness->cgroup_ + "/spawnd";
     mkdir(harness->cgroup_.c_str(), 0755);
     mkdir(leaf.c_str(), 0755);
-    for (const std::string& file : {harness->cgroup_, harness->cgroup_ + "/cgroup.procs",
-                                    harness->cgroup_ + "/cgroup.subtree_control", leaf, leaf + "/cgroup.procs"}) {
-      if (chown(file.c_str(), kSpawnId, kSpawnId) != 0) return SysError(ExitCode::kInternal, file, errno);
+    for (const std::string& file :
+         {harness->cgroup_, harness->cgroup_ + "/cgroup.procs",
+          harness->cgroup_ + "/cgroup.subtree_control", leaf, leaf + "/cgroup.procs"}) {
+      if (chown(file.c_str(), kSpawnId, kSpawnId) != 0)
+        return SysError(ExitCode::kInternal, file, errno);
     }
     delegated = UniqueFd(open(harness->cgroup_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     spawnd_leaf = UniqueFd(open(leaf.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     const std::string have = " " + KRUX_TRY(ReadFileAt(delegated.get(), "cgroup.controllers"));
     for (const char* controller : {"memory", "pids", "cpu"}) {
-      if (have.find(std::string(" ") + controller) == std::string::npos) harness->degraded_ = Bit(Layer::kCgroup);
+      if (have.find(std::string(" ") + controller) == std::string::npos)
+        harness->degraded_ = Bit(Layer::kCgroup);
     }
   } else {
     harness->degraded_ = Bit(Layer::kCgroup);
@@ -107,8 +112,9 @@ Result<std::unique_ptr<SpawndHarness>> SpawndHarness::Start(const HarnessOptions
   const uint32_t worker = options.rootless ? kRootlessId : kWorkerId;
   Cloned mountd = KRUX_TRY(CloneProcess(0, -1));
   if (mountd.pid == 0) {
-    std::vector<std::string> args = {"--channel-fd", std::to_string(mountd_end.fd()), "--lifeline-fd",
-                                     std::to_string(life_read.get()), "--worker-id", std::to_string(worker)};
+    std::vector<std::string> args = {"--channel-fd",  std::to_string(mountd_end.fd()),
+                                     "--lifeline-fd", std::to_string(life_read.get()),
+                                     "--worker-id",   std::to_string(worker)};
     for (const std::string& dir : options.protected_dirs) {
       args.push_back("--protect");
       args.push_back(dir);
@@ -117,8 +123,9 @@ Result<std::unique_ptr<SpawndHarness>> SpawndHarness::Start(const HarnessOptions
   }
   Cloned spawnd = KRUX_TRY(CloneProcess(0, spawnd_leaf.get()));
   if (spawnd.pid == 0) {
-    std::vector<std::string> args = {"--channel-fd", std::to_string(spawnd_end.fd()), "--mount-fd",
-                                     std::to_string(to_mountd.fd()), "--lifeline-fd", std::to_string(life_read.get())};
+    std::vector<std::string> args = {"--channel-fd",  std::to_string(spawnd_end.fd()),
+                                     "--mount-fd",    std::to_string(to_mountd.fd()),
+                                     "--lifeline-fd", std::to_string(life_read.get())};
     std::vector<int> keep = {spawnd_end.fd(), to_mountd.fd(), life_read.get()};
     if (options.rootless) {
       args.push_back("--rootless");
@@ -128,7 +135,8 @@ Result<std::unique_ptr<SpawndHarness>> SpawndHarness::Start(const HarnessOptions
       keep.push_back(delegated.get());
     }
     args.insert(args.end(), options.spawnd_flags.begin(), options.spawnd_flags.end());
-    Exec(options.rootless ? kRootlessId : kSpawnId, options.hooks ? KRUX_SPAWND_HOOKS : KRUX_SPAWND, args, keep);
+    Exec(options.rootless ? kRootlessId : kSpawnId, options.hooks ? KRUX_SPAWND_HOOKS : KRUX_SPAWND,
+         args, keep);
   }
   harness->mountd_pid_ = mountd.pid;
   harness->spawnd_pid_ = spawnd.pid;
@@ -160,7 +168,8 @@ SpawndHarness::~SpawndHarness() {
 
 Result<Event> SpawndHarness::Wait() {
   pollfd p{client_->fd(), POLLIN, 0};
-  if (poll(&p, 1, kEventDeadlineMs) <= 0) return Fail(ExitCode::kTimeout, "harness", "no event in 20 seconds");
+  if (poll(&p, 1, kEventDeadlineMs) <= 0)
+    return Fail(ExitCode::kTimeout, "harness", "no event in 20 seconds");
   std::optional<Event> event = KRUX_TRY(client_->Next());
   if (!event) return Fail(ExitCode::kInternal, "harness", "no event");
   return std::move(*event);
@@ -168,7 +177,8 @@ Result<Event> SpawndHarness::Wait() {
 
 Result<WorkOpened> SpawndHarness::OpenWork(const std::string& dir) {
   // The credentials of a socketpair are those of its maker, at the time it is made.
-  if (setegid(client_uid_) != 0 || seteuid(client_uid_) != 0) return SysError(ExitCode::kInternal, "seteuid", errno);
+  if (setegid(client_uid_) != 0 || seteuid(client_uid_) != 0)
+    return SysError(ExitCode::kInternal, "seteuid", errno);
   const UniqueFd work(open(dir.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   const int open_errno = errno;
   auto pair = Channel::Pair();
@@ -193,8 +203,10 @@ Result<Spec> SpawndHarness::Prepare(const std::string& dir, WorkClass work_class
   spec.work_exec = work_class == WorkClass::kExec;
   Spec call;
   if (work_class == WorkClass::kExec) {
-    spec.program_trees = {"/usr", "/bin", "/sbin", "/lib", "/lib64", "/etc/alternatives", "/etc/ld.so.cache"};
-    for (const std::string& tree : spec.program_trees) call.landlock.push_back({tree, true, false, true});
+    spec.program_trees = {
+        "/usr", "/bin", "/sbin", "/lib", "/lib64", "/etc/alternatives", "/etc/ld.so.cache"};
+    for (const std::string& tree : spec.program_trees)
+      call.landlock.push_back({tree, true, false, true});
   }
   KRUX_TRY(client_->BuildTemplate(++tag_, spec, work.work_id));
   Event event = KRUX_TRY(Wait());

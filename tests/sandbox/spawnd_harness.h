@@ -1,5 +1,5 @@
-// A private krux-mountd and krux-spawnd for one test: as root with ids and a cgroup of their own, or
-// rootless as an unprivileged uid.
+// A private krux-mountd and krux-spawnd for one test: as root with ids and a cgroup of their own,
+// or rootless as an unprivileged uid.
 #pragma once
 
 #include <memory>
@@ -16,7 +16,7 @@ struct HarnessOptions {
   bool hooks = false;                     // the build that honours --test-skip
   std::vector<std::string> spawnd_flags;  // e.g. {"--test-skip", "landlock"}
   std::vector<std::string> protected_dirs;
-  uint32_t client_uid = 64110;            // root mode; rootless is always the one unprivileged uid
+  uint32_t client_uid = 64110;  // root mode; rootless is always the one unprivileged uid
 };
 
 class SpawndHarness {
@@ -24,7 +24,8 @@ class SpawndHarness {
   static constexpr uint32_t kSpawnId = 64101;
   static constexpr uint32_t kWorkerId = 64102;
   static constexpr uint32_t kRootlessId = 64103;
-  static constexpr uint32_t kClientId = 64110;   // who calls in root mode, unless options say otherwise
+  static constexpr uint32_t kClientId =
+      64110;  // who calls in root mode, unless options say otherwise
 
   static Result<std::unique_ptr<SpawndHarness>> Start(const HarnessOptions& options);
   ~SpawndHarness();
@@ -34,7 +35,8 @@ class SpawndHarness {
   Result<Event> Wait();
   // Opens `dir` the way a client of uid `client_uid()` does and waits for WorkOpened.
   Result<WorkOpened> OpenWork(const std::string& dir);
-  // Opens WORK, builds the template and answers a Spec of that session, ready to be changed and spawned.
+  // Opens WORK, builds the template and answers a Spec of that session, ready to be changed and
+  // spawned.
   Result<Spec> Prepare(const std::string& dir, WorkClass work_class, bool writable);
   // Spawn, and for a Ready also Go, and waits for the end.
   Result<Event> RunToEnd(const Spec& spec, Receipt* receipt = nullptr);

@@ -32,7 +32,9 @@ class SpawndTest : public testing::TestWithParam<Mode> {
     ASSERT_TRUE(started) << started.error().message;
     harness_ = std::move(*started);
   }
-  uint32_t Owner() const { return GetParam().rootless ? SpawndHarness::kRootlessId : SpawndHarness::kClientId; }
+  uint32_t Owner() const {
+    return GetParam().rootless ? SpawndHarness::kRootlessId : SpawndHarness::kClientId;
+  }
 
   std::unique_ptr<SpawndHarness> harness_;
 };
@@ -195,7 +197,8 @@ TEST_P(SpawndTest, AWorkerThatWasNotLetGoDoesNothing) {
 TEST_P(SpawndTest, OtherSessionsGoOnWhileALargeWorkIsLookedThrough) {
   const ScratchDir large(Owner());
   for (int i = 0; i < 40'000; ++i) {
-    close(open((large.path() + "/" + std::to_string(i)).c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0644));
+    close(open((large.path() + "/" + std::to_string(i)).c_str(), O_WRONLY | O_CREAT | O_CLOEXEC,
+               0644));
   }
   const ScratchDir small(Owner());
   small.Write("a", "a");
@@ -212,7 +215,8 @@ TEST_P(SpawndTest, OtherSessionsGoOnWhileALargeWorkIsLookedThrough) {
   ASSERT_TRUE(harness_->client().BuildTemplate(4711, writable, work->work_id));
   const Result<Event> event = harness_->RunToEnd(*spec);
   ASSERT_TRUE(event) << event.error().message;
-  EXPECT_TRUE(std::holds_alternative<Done>(*event)) << "the call waited for the other session's template";
+  EXPECT_TRUE(std::holds_alternative<Done>(*event))
+      << "the call waited for the other session's template";
   const Result<Event> built = harness_->Wait();
   ASSERT_TRUE(built) << built.error().message;
   ASSERT_TRUE(std::holds_alternative<TemplateBuilt>(*built)) << Describe(*built);
@@ -308,9 +312,7 @@ TEST_P(SpawndTest, NoNamespaceOrCgroupIsUsedTwice) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Modes, SpawndTest, testing::Values(Mode{false}, Mode{true}),
-                         [](const auto& row) {
-                           return row.param.rootless ? "Rootless" : "Root";
-                         });
+                         [](const auto& row) { return row.param.rootless ? "Rootless" : "Root"; });
 
 class WorkRefusedTest : public testing::Test {};
 

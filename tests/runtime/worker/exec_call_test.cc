@@ -14,17 +14,25 @@
 namespace krux::runtime {
 namespace {
 
-Served Exec(std::vector<std::string> argv, const std::string& cwd = "/", ServeOptions options = {}) {
+Served Exec(std::vector<std::string> argv, const std::string& cwd = "/",
+            ServeOptions options = {}) {
   cbor::Array words;
   for (std::string& word : argv) words.emplace_back(std::move(word));
   options.work_class = sandbox::WorkClass::kExec;
-  return ServeCall(Request{"proc.exec", cbor::Map{{"argv", std::move(words)}, {"cwd", cwd}}, {}, {}}, options);
+  return ServeCall(
+      Request{"proc.exec", cbor::Map{{"argv", std::move(words)}, {"cwd", cwd}}, {}, {}}, options);
 }
 
-Served Shell(const std::string& script, ServeOptions options = {}) { return Exec({"sh", "-c", script}, "/", std::move(options)); }
+Served Shell(const std::string& script, ServeOptions options = {}) {
+  return Exec({"sh", "-c", script}, "/", std::move(options));
+}
 
-std::string Stdout(const Served& served) { return served.bytes.substr(0, served.Number("stdout_bytes")); }
-std::string Stderr(const Served& served) { return served.bytes.substr(served.Number("stdout_bytes")); }
+std::string Stdout(const Served& served) {
+  return served.bytes.substr(0, served.Number("stdout_bytes"));
+}
+std::string Stderr(const Served& served) {
+  return served.bytes.substr(served.Number("stdout_bytes"));
+}
 
 TEST(ProcExecTest, OutputAndStatus) {
   const Served served = Shell("printf out; printf err >&2");
@@ -49,12 +57,15 @@ TEST(ProcExecTest, AProgramThatFailsSaysHow) {
 }
 
 TEST(ProcExecTest, WordsAreTakenAsTheyAre) {
-  EXPECT_EQ(Stdout(Exec({"printf", "%s|", "a b", "$HOME", "*", "", "\n"})), "a b|$HOME|*||\n|") << "no shell reads them";
+  EXPECT_EQ(Stdout(Exec({"printf", "%s|", "a b", "$HOME", "*", "", "\n"})), "a b|$HOME|*||\n|")
+      << "no shell reads them";
 }
 
 TEST(ProcExecTest, BinaryOutput) {
   const Served served = Shell("printf 'a\\000\\377b'");
-  EXPECT_EQ(Stdout(served), std::string("a\0\xff" "b", 4));
+  EXPECT_EQ(Stdout(served), std::string("a\0\xff"
+                                        "b",
+                                        4));
 }
 
 TEST(ProcExecTest, TheProgramStartsClean) {
@@ -74,7 +85,10 @@ TEST(ProcExecTest, TheProgramStartsClean) {
   const Served fds = Exec({"ls", "/proc/self/fd"}, "/", options);
   EXPECT_EQ(Stdout(fds), "0\n1\n2\n3\n") << "3 is the directory that ls itself reads";
   // The shell itself is what was started; its builtin read shows its own state.
-  const Served state = Shell("while read key value; do case $key in SigBlk:|SigIgn:) echo $value;; esac; done </proc/self/status", options);
+  const Served state = Shell(
+      "while read key value; do case $key in SigBlk:|SigIgn:) echo $value;; esac; done "
+      "</proc/self/status",
+      options);
   EXPECT_EQ(Stdout(state), "0000000000000000\n0000000000000000\n");
   EXPECT_EQ(Stdout(Exec({"env"}, "/", options)),
             "PATH=/usr/local/bin:/usr/bin:/bin\nHOME=/tmp\nTMPDIR=/tmp\nLANG=C.UTF-8\nTERM=dumb\n");
@@ -122,7 +136,9 @@ TEST(ProcExecTest, WhatIsNoProgram) {
 TEST(ProcExecTest, ExcessIsThrownAwayAndSaid) {
   ServeOptions options;
   options.capacity = 64 * 1024;
-  const Served served = Shell("head -c 5000000 /dev/zero | tr '\\0' o; head -c 5000000 /dev/zero | tr '\\0' e >&2; exit 3", options);
+  const Served served = Shell(
+      "head -c 5000000 /dev/zero | tr '\\0' o; head -c 5000000 /dev/zero | tr '\\0' e >&2; exit 3",
+      options);
   EXPECT_EQ(served.Number("exit"), 3u) << "the program ran to its end: " << served.message;
   EXPECT_TRUE(served.truncated);
   EXPECT_EQ(Stdout(served), std::string(48 * 1024, 'o'));
@@ -149,7 +165,8 @@ TEST(ProcExecTest, ChildrenLeftBehindDoNotHoldTheAnswer) {
 TEST(ProcExecTest, OrphansAreReaped) {
   ServeOptions options;
   options.pid_namespace = true;
-  const Served served = Shell("for i in 1 2 3 4 5 6 7 8; do (true &); done; sleep 0.2; echo $$", options);
+  const Served served =
+      Shell("for i in 1 2 3 4 5 6 7 8; do (true &); done; sleep 0.2; echo $$", options);
   if (served.exit == 99) GTEST_SKIP() << "no user namespaces here";
   EXPECT_EQ(Stdout(served), "2\n") << "the init stub is 1, the program 2: " << served.message;
   EXPECT_EQ(served.Number("exit"), 0u);
@@ -165,7 +182,8 @@ TEST(ProcExecTest, TerminationIsPassedOn) {
     }
     kill(worker, SIGTERM);
   };
-  const Served served = Shell("trap 'echo bye; exit 7' TERM; touch " + ready + "; while :; do sleep 0.05; done", options);
+  const Served served = Shell(
+      "trap 'echo bye; exit 7' TERM; touch " + ready + "; while :; do sleep 0.05; done", options);
   EXPECT_EQ(served.exit, 0) << "the worker itself goes on and answers";
   EXPECT_EQ(served.Number("exit"), 7u) << served.message;
   EXPECT_EQ(Stdout(served), "bye\n");

@@ -18,7 +18,8 @@ Served Call(const char* capability, const TempTree& tree, std::string_view name)
   return ServeCall(FsCall(capability, tree.path(), name.empty() ? tree.path() : tree / name));
 }
 
-Served ReadAt(const TempTree& tree, std::string_view name, uint64_t offset, uint64_t limit, uint64_t capacity = 1 << 20) {
+Served ReadAt(const TempTree& tree, std::string_view name, uint64_t offset, uint64_t limit,
+              uint64_t capacity = 1 << 20) {
   Request request = FsCall("fs.read", tree.path(), tree / name);
   request.args.Set("offset", offset);
   request.args.Set("limit", limit);
@@ -100,7 +101,9 @@ TEST(FsReadTest, OnlyRegularFiles) {
   const struct {
     const char* name;
     const char* kind;
-  } cases[] = {{"fifo", "is a pipe"}, {"to-fifo", "is a pipe"}, {"dir", "is a directory; list it with fs.list"},
+  } cases[] = {{"fifo", "is a pipe"},
+               {"to-fifo", "is a pipe"},
+               {"dir", "is a directory; list it with fs.list"},
                {"sock", "is a socket"}};
   for (const auto& one : cases) {
     const Served served = Call("fs.read", tree, one.name);
@@ -166,24 +169,27 @@ std::vector<std::string> NamesOf(const Served& served) {
   std::vector<std::string> names;
   const cbor::Value* entries = served.data.Find("entries");
   if (entries == nullptr || entries->array() == nullptr) return {"(no entries)"};
-  for (const cbor::Value& entry : *entries->array()) names.push_back(*entry.map()->Find("name")->text());
+  for (const cbor::Value& entry : *entries->array())
+    names.push_back(*entry.map()->Find("name")->text());
   return names;
 }
 
 TEST(FsListTest, SortedNamesWithTypes) {
   TempTree tree;
-  for (const char* name : {"b", "a", "B", "é", "a.txt", "-rf", ".hidden", "with space"}) tree.Write(name, "");
+  for (const char* name : {"b", "a", "B", "é", "a.txt", "-rf", ".hidden", "with space"})
+    tree.Write(name, "");
   mkdir((tree / "dir").c_str(), 0700);
   mkfifo((tree / "fifo").c_str(), 0600);
   tree.Link("link", "nowhere");
   const Served served = Call("fs.list", tree, "");
   EXPECT_EQ(served.code, ExitCode::kOk) << served.message;
-  EXPECT_EQ(NamesOf(served), (std::vector<std::string>{"-rf", ".hidden", "B", "a", "a.txt", "b", "dir", "fifo", "link",
-                                                       "with space", "é"}));
+  EXPECT_EQ(NamesOf(served), (std::vector<std::string>{"-rf", ".hidden", "B", "a", "a.txt", "b",
+                                                       "dir", "fifo", "link", "with space", "é"}));
   const cbor::Array& entries = *served.data.Find("entries")->array();
   EXPECT_EQ(*entries[6].map()->Find("type"), cbor::Value("dir"));
   EXPECT_EQ(*entries[7].map()->Find("type"), cbor::Value("pipe"));
-  EXPECT_EQ(*entries[8].map()->Find("type"), cbor::Value("link")) << "the link, not what it points to";
+  EXPECT_EQ(*entries[8].map()->Find("type"), cbor::Value("link"))
+      << "the link, not what it points to";
   EXPECT_FALSE(served.truncated);
   EXPECT_EQ(served.Number("total"), 11u);
 }
@@ -195,10 +201,12 @@ TEST(FsListTest, OddNamesAreReportedSafely) {
   tree.Write("\xff\xfe", "");
   tree.Write(std::string(255, 'x'), "");
   const Served served = Call("fs.list", tree, "");
-  EXPECT_EQ(NamesOf(served), (std::vector<std::string>{"\x1b[31mred", "new\nline", std::string(255, 'x'), "\\xff\\xfe"}));
+  EXPECT_EQ(NamesOf(served), (std::vector<std::string>{"\x1b[31mred", "new\nline",
+                                                       std::string(255, 'x'), "\\xff\\xfe"}));
   const cbor::Map& odd = *(*served.data.Find("entries")->array())[3].map();
   ASSERT_NE(odd.Find("bytes"), nullptr);
-  EXPECT_EQ(*odd.Find("bytes"), cbor::Value(cbor::Bytes{0xff, 0xfe})) << "the exact name is not lost";
+  EXPECT_EQ(*odd.Find("bytes"), cbor::Value(cbor::Bytes{0xff, 0xfe}))
+      << "the exact name is not lost";
 }
 
 TEST(FsListTest, PagesCoverEverythingOnce) {
@@ -270,7 +278,8 @@ TEST(FsStatTest, TellsWhatAPathIs) {
   EXPECT_EQ(file.Number("mtime"), 1'700'000'000u);
   EXPECT_EQ(file.Number("mtime_nsec"), 123u);
   EXPECT_EQ(Call("fs.stat", tree, "").Text("type"), "dir");
-  EXPECT_EQ(Call("fs.stat", tree, "fifo").Text("type"), "pipe") << "looking at a pipe opens nothing";
+  EXPECT_EQ(Call("fs.stat", tree, "fifo").Text("type"), "pipe")
+      << "looking at a pipe opens nothing";
   EXPECT_EQ(Call("fs.stat", tree, "link").Text("path"), tree / "a");
   EXPECT_EQ(Call("fs.stat", tree, "none").code, ExitCode::kNotFound);
 }

@@ -12,7 +12,9 @@
 namespace krux::runtime {
 namespace {
 
-std::string PathOf(const Result<Found>& found) { return found ? found->path : "error: " + found.error().message; }
+std::string PathOf(const Result<Found>& found) {
+  return found ? found->path : "error: " + found.error().message;
+}
 
 ExitCode CodeOf(const std::string& root, const std::string& path) {
   const Result<Found> found = Resolve(root, path);
@@ -29,7 +31,8 @@ TEST(ResolverTest, PlainPaths) {
   EXPECT_EQ(PathOf(Resolve("/", "/")), "/");
   EXPECT_EQ(CodeOf(tree.path(), tree / "none"), ExitCode::kNotFound);
   EXPECT_EQ(CodeOf(tree.path(), tree / "none/deeper"), ExitCode::kNotFound);
-  EXPECT_EQ(CodeOf(tree.path(), tree / "a/b/c.txt/d"), ExitCode::kNotFound) << "a file is no directory";
+  EXPECT_EQ(CodeOf(tree.path(), tree / "a/b/c.txt/d"), ExitCode::kNotFound)
+      << "a file is no directory";
   EXPECT_EQ(CodeOf(tree / "gone", tree / "gone/x"), ExitCode::kNotFound);
 }
 
@@ -42,8 +45,8 @@ TEST(ResolverTest, LinksThatStayInsideWork) {
   tree.Link("sub/self", ".");
   tree.Link("sub/root", "..");
   tree.Link("chain", "sub/up");
-  for (const char* name : {"link", "dir/file", "sub/up", "sub/self/up", "sub/root/real/file", "chain",
-                           "sub/root/sub/root/dir/file"}) {
+  for (const char* name : {"link", "dir/file", "sub/up", "sub/self/up", "sub/root/real/file",
+                           "chain", "sub/root/sub/root/dir/file"}) {
     EXPECT_EQ(PathOf(Resolve(tree.path(), tree / name)), tree / "real/file") << name;
   }
   EXPECT_EQ(PathOf(Resolve(tree.path(), tree / "sub/root")), tree.path());
@@ -61,14 +64,16 @@ TEST(ResolverTest, LinksThatLeaveOrAreAbsoluteDoNot) {
   outer.Link("grant/roundtrip", "../grant/file");
   outer.Link("grant/dir", "..");
   outer.Link("grant/deep/a", "../up");
-  for (const char* name : {"up", "far", "absolute", "home", "roundtrip", "dir", "dir/secret", "deep/a", "dir/grant/file"}) {
+  for (const char* name : {"up", "far", "absolute", "home", "roundtrip", "dir", "dir/secret",
+                           "deep/a", "dir/grant/file"}) {
     EXPECT_EQ(CodeOf(root, root + "/" + name), ExitCode::kDenied) << name;
   }
 }
 
 TEST(ResolverTest, MagicLinksAreNotFollowed) {
   const std::string self = "/proc/" + std::to_string(getpid());
-  for (const char* name : {"/exe", "/cwd", "/root", "/root/etc/passwd", "/cwd/x", "/fd/0", "/ns/mnt"}) {
+  for (const char* name :
+       {"/exe", "/cwd", "/root", "/root/etc/passwd", "/cwd/x", "/fd/0", "/ns/mnt"}) {
     EXPECT_NE(CodeOf(self, self + name), ExitCode::kOk) << name;
   }
   const int fd = open("/etc/passwd", O_RDONLY | O_CLOEXEC);
@@ -116,7 +121,8 @@ TEST(ResolverTest, WhatChangedSinceIsNotOpened) {
   EXPECT_FALSE(Reopen(*found, O_RDONLY)) << "a link";
   unlink((tree / "a").c_str());
   ASSERT_EQ(mkfifo((tree / "a").c_str(), 0600), 0);
-  EXPECT_FALSE(Reopen(*found, O_RDONLY | O_NONBLOCK)) << "a pipe, and opening it must not wait for a writer";
+  EXPECT_FALSE(Reopen(*found, O_RDONLY | O_NONBLOCK))
+      << "a pipe, and opening it must not wait for a writer";
 }
 
 // Renames `a` and `b` into each other until it is killed.

@@ -17,8 +17,8 @@
 namespace krux::runtime {
 namespace {
 
-// Ends by the bare system call: AddressSanitizer hooks what never returns, with calls that the filter
-// refuses.
+// Ends by the bare system call: AddressSanitizer hooks what never returns, with calls that the
+// filter refuses.
 void Child(const sandbox::WorkerContext& context, const ServeOptions& options) {
   alarm(60);  // whatever goes wrong, the test ends
   if (options.before) options.before();
@@ -42,7 +42,8 @@ void ReadAnswer(const uint8_t* map, uint64_t capacity, Served& served) {
   if (header.magic != sandbox::kResultMagic) return;
   ASSERT_LE(header.meta_bytes, sandbox::kResultMetaMax);
   ASSERT_LE(header.data_bytes, capacity);
-  const Result<cbor::Value> meta = cbor::Decode({map + sandbox::kResultMetaOffset, header.meta_bytes});
+  const Result<cbor::Value> meta =
+      cbor::Decode({map + sandbox::kResultMetaOffset, header.meta_bytes});
   ASSERT_TRUE(meta) << meta.error().message;
   cbor::MapReader r(*meta, "meta");
   served.code = static_cast<ExitCode>(r.Uint("code", 255));
@@ -51,14 +52,16 @@ void ReadAnswer(const uint8_t* map, uint64_t capacity, Served& served) {
   served.truncated = r.Boolean("truncated");
   ASSERT_TRUE(r.Finish());
   served.meta_bytes = header.meta_bytes;
-  served.bytes.assign(reinterpret_cast<const char*>(map) + sandbox::kResultDataOffset, header.data_bytes);
+  served.bytes.assign(reinterpret_cast<const char*>(map) + sandbox::kResultDataOffset,
+                      header.data_bytes);
   served.answered = true;
 }
 
 }  // namespace
 
 TempTree::TempTree() {
-  std::string name = std::filesystem::canonical(testing::TempDir()).string() + "/krux-worker-XXXXXX";
+  std::string name =
+      std::filesystem::canonical(testing::TempDir()).string() + "/krux-worker-XXXXXX";
   EXPECT_NE(mkdtemp(name.data()), nullptr);
   path_ = name;
 }
@@ -117,12 +120,16 @@ Served ServeCall(const Request& request, const ServeOptions& options) {
 
 policy::Scope ScopeOf(const std::vector<std::string>& patterns, std::string_view work) {
   policy::Clause clause{false, {}, "team:7 paths.read"};
-  for (const std::string& text : patterns) clause.allow.push_back(*policy::CompilePath(text, clause.rule));
+  for (const std::string& text : patterns)
+    clause.allow.push_back(*policy::CompilePath(text, clause.rule));
   return policy::ForWork(policy::Scope{{clause}}, work);
 }
 
 Request FsCall(const char* capability, const std::string& root, const std::string& path) {
-  Request request{capability, cbor::Map{{"path", path}, {"offset", 0u}, {"limit", 16u << 20}}, {{root, true, false, false}}, {}};
+  Request request{capability,
+                  cbor::Map{{"path", path}, {"offset", 0u}, {"limit", 16u << 20}},
+                  {{root, true, false, false}},
+                  {}};
   request.read_scope = ScopeOf({"${WORK}/**"}, root);
   return request;
 }

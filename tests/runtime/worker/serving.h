@@ -34,20 +34,20 @@ class TempTree {
 
 struct ServeOptions {
   sandbox::WorkClass work_class = sandbox::WorkClass::kFs;
-  uint64_t capacity = 1 << 20;          // of the data part
-  bool pid_namespace = false;           // Serve as pid 1 of a new pid namespace
-  std::function<void()> before = {};             // in the child, before the filter
-  std::function<void(pid_t)> meanwhile = {};     // in the parent, with the child's pid
+  uint64_t capacity = 1 << 20;                // of the data part
+  bool pid_namespace = false;                 // Serve as pid 1 of a new pid namespace
+  std::function<void()> before = {};          // in the child, before the filter
+  std::function<void(pid_t)> meanwhile = {};  // in the parent, with the child's pid
 };
 
 struct Served {
-  int exit = -1;             // of the worker; -1000 - signal when it was killed
+  int exit = -1;  // of the worker; -1000 - signal when it was killed
   bool answered = false;
   ExitCode code = ExitCode::kInternal;
   cbor::Map data;
   std::string message;
   bool truncated = false;
-  std::string bytes;         // the data part
+  std::string bytes;  // the data part
   size_t meta_bytes = 0;
 
   uint64_t Number(const char* key) const;
