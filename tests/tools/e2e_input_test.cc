@@ -27,6 +27,7 @@ class Input : public testing::Test {
     gateway_ = std::make_unique<PrivateGateway>();
     WriteFile(gateway_->Path("file"), "content");
     chmod(gateway_->Path("file").c_str(), 0644);
+    gateway_->Start();  // ctest runs each test alone: none may count on a call of another
   }
   static void TearDownTestSuite() { gateway_.reset(); }
 
