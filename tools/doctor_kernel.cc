@@ -215,14 +215,14 @@ LayerCheck CheckCgroup() {
   if (!missing.empty()) {
     std::string found = "cgroup v2 at " + mount + " lacks " + Join(missing);
     if (!held.empty()) found += "; cgroup v1 holds " + Join(held);
-    return Make(
-        Layer::kCgroup, false, found,
-        !held.empty()
-            ? "boot with `systemd.unified_cgroup_hierarchy=1 cgroup_no_v1=all` on the kernel "
-              "command line (GRUB_CMDLINE_LINUX, update-grub, reboot)"
-            : "boot a kernel with these controllers, or let the container have them");
+    std::string fix =
+        held.empty() ? "boot a kernel with these controllers, or let the container have them"
+                     : "boot with `systemd.unified_cgroup_hierarchy=1 cgroup_no_v1=all` on the "
+                       "kernel command line (GRUB_CMDLINE_LINUX, update-grub, reboot)";
+    // Only root's gateway makes leaves: gateway/supervisor/delegated_cgroup.h.
+    if (geteuid() != 0) fix += ", and run the gateway as root";
+    return Make(Layer::kCgroup, false, found, fix);
   }
-  // Only root's gateway makes leaves: gateway/supervisor/delegated_cgroup.h.
   if (geteuid() != 0)
     return Make(Layer::kCgroup, false, "only root's gateway makes cgroups",
                 "run the gateway as root");
