@@ -7,19 +7,26 @@ target_compile_options(krux_flags INTERFACE
   -fstack-protector-strong -fno-omit-frame-pointer
   $<$<CONFIG:Release>:-D_FORTIFY_SOURCE=2 -fcf-protection -fPIE>)
 
-# The tiny static programs (krux-mountd, krux-spawnd) never carry a sanitizer: its runtime would be
-# the largest thing in them and it opens /proc, which they do not have.
-add_library(krux_flags_sanitized INTERFACE)
-target_link_libraries(krux_flags_sanitized INTERFACE krux_flags)
 if(KRUX_SANITIZE)
-  target_compile_options(krux_flags_sanitized INTERFACE -fsanitize=${KRUX_SANITIZERS} -fno-sanitize-recover=all)
-  target_link_options(krux_flags_sanitized INTERFACE -fsanitize=${KRUX_SANITIZERS})
+  target_compile_options(krux_flags INTERFACE -fsanitize=${KRUX_SANITIZERS} -fno-sanitize-recover=all)
+  target_link_options(krux_flags INTERFACE -fsanitize=${KRUX_SANITIZERS})
 endif()
+
+# krux_static_program(<name> SOURCES … LIBS …): a program that a worker is forked from, or that runs
+# inside. None in a sanitized build: the runtime would be the largest thing in it and opens /proc,
+# which it does not have. Their libraries are built and tested there all the same.
+function(krux_static_program name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;LIBS" ${ARGN})
+  if(NOT KRUX_SANITIZE)
+    add_executable(${name} ${ARG_SOURCES})
+    target_link_libraries(${name} PRIVATE krux_flags ${ARG_LIBS} -static)
+  endif()
+endfunction()
 
 # krux_test(<name> SOURCES … LIBS …): one GoogleTest program, discovered by ctest, named after the file.
 function(krux_test name)
   cmake_parse_arguments(ARG "" "" "SOURCES;LIBS;LABELS" ${ARGN})
   add_executable(${name} ${ARG_SOURCES})
-  target_link_libraries(${name} PRIVATE krux_flags_sanitized ${ARG_LIBS} GTest::gtest_main)
+  target_link_libraries(${name} PRIVATE krux_flags ${ARG_LIBS} GTest::gtest_main)
   gtest_discover_tests(${name} DISCOVERY_TIMEOUT 60 PROPERTIES LABELS "${ARG_LABELS}" TIMEOUT 300)
 endfunction()
