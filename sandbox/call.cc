@@ -14,6 +14,7 @@
 #include <cstring>
 
 #include "base/clock.h"
+#include "base/path.h"
 #include "base/sealed_memfd.h"
 #include "sandbox/result.h"
 
@@ -23,8 +24,7 @@ namespace {
 constexpr uint64_t kConfineDeadlineNs = 10'000'000'000;  // from clone to Go
 
 bool Below(const std::string& path, const std::string& top) {
-  return path == top || (path.compare(0, top.size(), top) == 0 && path.size() > top.size() &&
-                         path[top.size()] == '/');
+  return krux_path_within(top.data(), top.size(), path.data(), path.size());
 }
 
 std::string JoinNames(const std::vector<std::string>& names) {
@@ -34,10 +34,9 @@ std::string JoinNames(const std::vector<std::string>& names) {
 }
 
 Result<void> CheckCgroup(const CallWorld& world, const Spec& spec) {
-  const bool whole = world.cgroups->valid() && world.cgroups->missing().empty();
   const bool wanted =
       (spec.required & Bit(Layer::kCgroup)) != 0 && (spec.degraded & Bit(Layer::kCgroup)) == 0;
-  if (whole || !wanted) return {};
+  if (world.cgroups->whole() || !wanted) return {};
   const std::string missing =
       world.cgroups->valid() ? "controllers " + JoinNames(world.cgroups->missing()) + " are missing"
                              : "no cgroup v2 leaf can be made here";
@@ -124,8 +123,7 @@ Result<Call> Call::Start(const CallWorld& world, const Template& t, Spec spec, u
   Call call;
   call.spec_ = std::move(spec);
   call.ignore_receipt_ = world.ignore_receipt;
-  const bool whole = world.cgroups->valid() && world.cgroups->missing().empty();
-  call.degraded_cgroup_ = !whole;
+  call.degraded_cgroup_ = !world.cgroups->whole();
   const std::string leaf_name = "call-" + std::to_string(number);
   if (world.cgroups->valid())
     call.leaf_ = KRUX_TRY(world.cgroups->MakeLeaf(leaf_name, call.spec_.limits));
@@ -179,7 +177,6 @@ Result<Call> Call::Start(const CallWorld& world, const Template& t, Spec spec, u
   expected.seccomp_filters = world.inner->filters + 1;
   expected.filter = plan.filter;
   expected.landlock_abi = world.landlock_abi;
-  expected.cgroup_whole = whole;
   if (call.leaf_.valid()) {
     expected.cgroup_name = leaf_name;
     expected.cgroup_limits = world.cgroups->ExpectedLimits(call.spec_.limits);

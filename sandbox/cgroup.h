@@ -53,6 +53,8 @@ class CgroupTree {
   bool valid() const { return dir_.valid(); }
   // Of kControllers, those that this hierarchy cannot give.
   const std::vector<std::string>& missing() const { return missing_; }
+  // A leaf can be made, and every controller is there for it.
+  bool whole() const { return valid() && missing_.empty(); }
   Result<CgroupLeaf> MakeLeaf(const std::string& name, const Limits& limits) const;
   // What MakeLeaf must have made the kernel hold.
   cbor::Map ExpectedLimits(const Limits& limits) const;

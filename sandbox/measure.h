@@ -24,9 +24,8 @@ struct Expected {
   int seccomp_filters = 1;
   const CompiledFilter* filter = nullptr;
   int landlock_abi = 0;
-  bool cgroup_whole = false;  // leaf and every controller
-  std::string cgroup_name;    // leaf's own name; empty: no leaf can be made
-  cbor::Map cgroup_limits;    // expected
+  std::string cgroup_name;  // leaf's own name; empty: no leaf can be made
+  cbor::Map cgroup_limits;  // expected
   std::string idmap;
 };
 

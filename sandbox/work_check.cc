@@ -11,6 +11,7 @@
 
 #include "base/cbor_value.h"
 #include "base/channel.h"
+#include "base/path.h"
 #include "base/pidfd.h"
 #include "sandbox/namespaces.h"
 
@@ -96,8 +97,7 @@ const MountLine* FindMount(const std::vector<MountLine>& mounts, uint64_t id) {
 }
 
 bool Below(const std::string& path, const std::string& top) {
-  return top == "/" || path == top ||
-         (path.compare(0, top.size(), top) == 0 && path[top.size()] == '/');
+  return krux_path_within(top.data(), top.size(), path.data(), path.size());
 }
 
 Result<void> CheckType(const MountLine& mount) {
