@@ -103,8 +103,16 @@ void FillPrograms(Prepared& prepared, const Template& t) {
 // where it lies below the new /tmp).
 std::vector<std::string> ExpectedMounts(const Template& t, const ChildPlan& plan) {
   std::vector<std::string> mounts = t.mounts;
-  if (plan.mount_proc) mounts.emplace_back("/proc proc rw,nosuid,nodev,noexec,relatime /");
-  if (plan.mount_tmp) mounts.emplace_back("/tmp tmpfs rw,nosuid,nodev,relatime /");
+  if (plan.mount_proc) {
+    mounts.emplace_back(
+        "/proc proc rw,nosuid,nodev,noexec,relatime / hidepid=invisible,subset=pid");
+  }
+  if (plan.mount_tmp) {
+    // The kernel gives back the size in KiB, in whole pages.
+    mounts.push_back("/tmp tmpfs rw,nosuid,nodev,relatime / size=" +
+                     std::to_string((t.spec.tmp_bytes + 4095) / 4096 * 4) +
+                     "k,nr_inodes=" + std::to_string(t.spec.tmp_inodes));
+  }
   if (plan.work_below_tmp != nullptr) {
     for (const std::string& mount : t.mounts) {
       const std::string point = mount.substr(0, mount.find(' '));
@@ -122,7 +130,7 @@ Result<Call> Call::Start(const CallWorld& world, const Template& t, Spec spec, u
   KRUX_TRY(CheckLandlock(world, spec));
   Call call;
   call.spec_ = std::move(spec);
-  call.ignore_receipt_ = world.ignore_receipt;
+  call.ignore_receipt_ = world.hooks.ignore_receipt;
   call.degraded_cgroup_ = !world.cgroups->whole();
   const std::string leaf_name = "call-" + std::to_string(number);
   if (world.cgroups->valid())
@@ -140,16 +148,19 @@ Result<Call> Call::Start(const CallWorld& world, const Template& t, Spec spec, u
   plan.landlock_abi = world.landlock_abi;
   plan.filter = &FilterFor(call.spec_.work_class);
   plan.entry = world.entry;
-  plan.skip_steps = world.skip_steps;
   plan.rlimit_count = RlimitsFor(call.spec_.limits, call.degraded_cgroup_, plan.rlimits);
   KRUX_TRY(FillRules(prepared, t, call.spec_));
   KRUX_TRY(FillContext(prepared, call.spec_, call.result_.get()));
   FillPrograms(prepared, t);
+#ifdef KRUX_TEST_HOOKS
+  WeakenPlan(world.hooks, plan);
+#endif
 
   // Enter the template, so that the child's copy of the mount tree is the root it will have.
   if (setns(t.mount_ns.get(), CLONE_NEWNS) != 0)
     return SysError(ExitCode::kSandbox, "enter template", errno);
-  Result<Cloned> child = CloneProcess(WorkerNamespaces() & ~world.skip_namespaces, call.leaf_.fd());
+  Result<Cloned> child =
+      CloneProcess(WorkerNamespaces() & ~world.hooks.skip_namespaces, call.leaf_.fd());
   if (child && child->pid == 0) RunChild(plan);
   const bool returned = setns(world.inner->mount_ns.get(), CLONE_NEWNS) == 0;
   munmap(plan.context.result_map, kResultDataOffset + call.spec_.limits.result_bytes);
@@ -175,7 +186,7 @@ Result<Call> Call::Start(const CallWorld& world, const Template& t, Spec spec, u
   expected.mounts = ExpectedMounts(t, plan);
   expected.rlimits.assign(plan.rlimits, plan.rlimits + plan.rlimit_count);
   expected.seccomp_filters = world.inner->filters + 1;
-  expected.filter = plan.filter;
+  expected.filter = &FilterFor(call.spec_.work_class);
   expected.landlock_abi = world.landlock_abi;
   if (call.leaf_.valid()) {
     expected.cgroup_name = leaf_name;
@@ -184,15 +195,19 @@ Result<Call> Call::Start(const CallWorld& world, const Template& t, Spec spec, u
   expected.idmap = t.idmap;
 
   const std::string map = expected.id_map + "\n";
-  if (const Result<void> mapped = WriteIdMaps(call.proc_dir_.get(), map, map); !mapped) {
+  // Without a namespace of its own (test build) the child has spawnd's maps, which are written.
+  const bool own_maps = (world.hooks.skip_namespaces & CLONE_NEWUSER) == 0;
+  const Result<void> mapped =
+      own_maps ? WriteIdMaps(call.proc_dir_.get(), map, map) : Result<void>();
+  if (!mapped) {
     call.Kill(Done::End::kCancelled);
     (void)call.pidfd_.Wait();
     Error error = mapped.error();
     error.stage = "user";
     return std::unexpected(std::move(error));
   }
-  const uint8_t mapped = 'm';
-  KRUX_TRY(call.control_.Send(std::span(&mapped, 1)));
+  const uint8_t go_on = 'm';
+  KRUX_TRY(call.control_.Send(std::span(&go_on, 1)));
   return call;
 }
 

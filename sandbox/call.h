@@ -22,9 +22,7 @@ struct CallWorld {
   int landlock_abi = 0;
   bool rootless = false;
   std::vector<uint32_t> groups;  // supplementary groups that stay (rootless)
-  uint32_t skip_steps = 0;       // test build only
-  uint64_t skip_namespaces = 0;  // test build only
-  bool ignore_receipt = false;   // test build only
+  TestHooks hooks;               // test build only
 };
 
 class Call {

@@ -64,8 +64,7 @@ int StepHostname(const ChildPlan&, Progress&) { return sethostname("krux", 4) !=
 
 int StepProc(const ChildPlan& plan, Progress&) {
   if (!plan.mount_proc) return 0;
-  return mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, "hidepid=2,subset=pid") !=
-                 0
+  return mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, plan.proc_options) != 0
              ? Errno()
              : 0;
 }
@@ -217,7 +216,7 @@ constexpr StepEntry kSteps[] = {
 
 bool Skipped(const ChildPlan& plan, Step step) {
 #ifdef KRUX_TEST_HOOKS
-  return (plan.skip_steps & (1u << static_cast<uint32_t>(step))) != 0;
+  return plan.hooks != nullptr && LeaveOut(*plan.hooks, step);
 #else
   (void)plan;
   (void)step;

@@ -13,6 +13,7 @@
 #include "sandbox/landlock.h"
 #include "sandbox/rlimits.h"
 #include "sandbox/seccomp.h"
+#include "sandbox/test_hooks.h"
 #include "sandbox/worker_entry.h"
 
 namespace krux::sandbox {
@@ -76,7 +77,8 @@ struct ChildPlan {
   const char* granted_path = nullptr;  // opens under the rules; null: no rule
   RlimitEntry rlimits[kMaxRlimits] = {};
   size_t rlimit_count = 0;
-  bool mount_proc = false;    // programs only
+  bool mount_proc = false;  // programs only
+  const char* proc_options = "hidepid=2,subset=pid";
   bool mount_tmp = false;     // programs only: a /tmp of this call's own
   char tmp_options[96] = {};  // "mode=1777,size=…,nr_inodes=…,uid=1100,gid=1100"
   const char* work_below_tmp =
@@ -84,7 +86,7 @@ struct ChildPlan {
   const CompiledFilter* filter = nullptr;
   WorkerEntry entry = nullptr;
   WorkerContext context{};
-  uint32_t skip_steps = 0;  // bits of Step; honoured by the test build only
+  const TestHooks* hooks = nullptr;  // test build only
 };
 
 // Never returns: exits with the entry's status, or 125 when a step failed.

@@ -210,6 +210,7 @@ class Mountd {
     struct mount_attr attr{};
     attr.attr_set = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | (get.writable ? 0u : MOUNT_ATTR_RDONLY) |
                     (get.exec ? 0u : MOUNT_ATTR_NOEXEC);
+    attr.attr_set &= ~options_.test_without;
     attr.propagation = MS_PRIVATE;
     if (mount_setattr(fd.get(), "", AT_EMPTY_PATH | AT_RECURSIVE, &attr, sizeof(attr)) != 0) {
       return SysError(ExitCode::kSandbox, "protect work mount", errno);
@@ -219,7 +220,10 @@ class Mountd {
       // Where the file system refuses (overlayfs and others) or root lacks the id range
       // (containers) the files open by their 'other' bits; the receipt says so, no other map ever
       // takes its place.
-      const Result<UniqueFd> map = MakeSwapNamespace(work.uid, work.gid, options_.worker_id);
+      struct stat st{};
+      const bool owner = options_.test_swap_owner && fstat(work.directory.get(), &st) == 0;
+      const Result<UniqueFd> map = MakeSwapNamespace(
+          owner ? st.st_uid : work.uid, owner ? st.st_gid : work.gid, options_.worker_id);
       struct mount_attr swap{};
       swap.attr_set = MOUNT_ATTR_IDMAP;
       swap.userns_fd = map ? static_cast<uint64_t>(map->get()) : 0;

@@ -14,6 +14,8 @@ struct MountdOptions {
   int lifeline_fd = -1;                     // end of file = the supervisor is gone
   uint32_t worker_id = 0;                   // outer uid and gid of workers; rootless: the caller's
   std::vector<std::string> protected_dirs;  // krux's own folders: WORK may not overlap them
+  uint64_t test_without = 0;                // test build only: MOUNT_ATTR_* that mounts do not get
+  bool test_swap_owner = false;  // test build only: maps the owner of WORK, not the caller
 };
 
 // Serves until the channel or the lifeline ends. Returns the exit status.

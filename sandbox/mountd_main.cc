@@ -1,5 +1,7 @@
 // krux-mountd --channel-fd N --lifeline-fd N --worker-id N [--protect DIR]…
 
+#include <sys/mount.h>
+
 #include <cstdio>
 
 #include "base/self_confine.h"
@@ -16,6 +18,21 @@ int main(int argc, char** argv) {
   }
   for (int n = 0; const char* dir = FlagValue(argc, argv, "--protect", n); ++n)
     options.protected_dirs.emplace_back(dir);
+#ifdef KRUX_TEST_HOOKS
+  constexpr struct {
+    const char* word;
+    uint64_t attribute;
+  } kAttributes[] = {{"ro", MOUNT_ATTR_RDONLY},
+                     {"nosuid", MOUNT_ATTR_NOSUID},
+                     {"nodev", MOUNT_ATTR_NODEV},
+                     {"noexec", MOUNT_ATTR_NOEXEC}};
+  for (int n = 0; const char* word = FlagValue(argc, argv, "--test-without", n); ++n) {
+    for (const auto& row : kAttributes) {
+      if (std::strcmp(word, row.word) == 0) options.test_without |= row.attribute;
+    }
+  }
+  options.test_swap_owner = FlagSet(argc, argv, "--test-swap-owner");
+#endif
   if (options.channel_fd < 0) {
     std::fputs("krux-mountd: started by `krux gateway`, not by hand\n", stderr);
     return krux::ToInt(krux::ExitCode::kUsage);

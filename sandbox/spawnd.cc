@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "sandbox/call.h"
 #include "sandbox/spawn_wire.h"
+#include "sandbox/template_check.h"
 
 namespace krux::sandbox {
 namespace {
@@ -32,9 +33,8 @@ class Spawnd {
     world_.entry = entry;
     world_.landlock_abi = std::max(LandlockAbi(), 0);
     world_.rootless = flags.rootless;
-    world_.skip_steps = flags.skip_steps;
-    world_.skip_namespaces = flags.skip_namespaces;
-    world_.ignore_receipt = flags.ignore_receipt;
+    world_.hooks = flags.hooks;
+    world_.hooks.host_root_fd = inner_.host_root.get();
     if (flags.cgroup_fd >= 0) {
       if (Result<CgroupTree> tree = CgroupTree::Open(UniqueFd(flags.cgroup_fd)))
         cgroups_ = std::move(*tree);
@@ -209,6 +209,8 @@ class Spawnd {
   }
 
   void KeepTemplate(uint64_t tag, Template made) {
+    const Result<void> checked = CheckTemplateMounts(made.spec, made.work_path, made.mounts);
+    if (!checked && !world_.hooks.ignore_receipt) return SendFailed(tag, {}, checked.error());
     std::erase_if(templates_, [&](const Template& t) {
       return t.spec.session_id == made.spec.session_id && t.spec.work_class == made.spec.work_class;
     });

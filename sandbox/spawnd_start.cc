@@ -100,17 +100,7 @@ SpawndFlags ParseSpawndFlags(int argc, char** argv) {
   flags.inner = FlagSet(argc, argv, "--inner");
   flags.rootless = FlagSet(argc, argv, "--rootless");
 #ifdef KRUX_TEST_HOOKS
-  for (int n = 0; const char* name = FlagValue(argc, argv, "--test-skip", n); ++n) {
-    for (uint32_t i = 0; i < kStepCount; ++i) {
-      if (std::strcmp(name, Name(static_cast<Step>(i))) == 0) flags.skip_steps |= 1u << i;
-    }
-  }
-  flags.ignore_receipt = FlagSet(argc, argv, "--test-ignore-receipt");
-  for (int n = 0; const char* name = FlagValue(argc, argv, "--test-skip-namespace", n); ++n) {
-    for (const NamespaceKind& kind : kNamespaces) {
-      if (std::strcmp(name, kind.name) == 0) flags.skip_namespaces |= kind.flag;
-    }
-  }
+  flags.hooks = ParseTestHooks(argc, argv);
 #endif
   return flags;
 }
@@ -125,7 +115,9 @@ int RunOuter(const SpawndFlags& flags, char** argv) {
   const UniqueFd self(open("/proc/self/exe", O_PATH | O_CLOEXEC));
   if (const Result<void> made = MakeUserNamespace(flags.mount_fd); !made) return fail(made.error());
   Result<Cloned> inner =
-      CloneProcess(CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS, -1);
+      CloneProcess((CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS) &
+                       ~flags.hooks.shared_namespaces,
+                   -1);
   if (!inner) return fail(inner.error());
   if (inner->pid == 0) ExecInner(flags, argv, self.get());
   for (const int fd : {flags.channel_fd, flags.mount_fd, flags.cgroup_fd}) {
@@ -142,6 +134,9 @@ Result<InnerWorld> EnterInner() {
   if (!world.null.valid()) return fail("open /dev/null");
   if (mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0)
     return fail("make mounts private");
+#ifdef KRUX_TEST_HOOKS
+  world.host_root = UniqueFd(open("/", O_PATH | O_DIRECTORY | O_CLOEXEC));
+#endif
   // Any directory will do as a place for the new root; /tmp is there on every host.
   if (mount("krux", "/tmp", "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=0755,size=1m") != 0)
     return fail("mount root");

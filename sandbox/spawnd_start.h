@@ -11,6 +11,7 @@
 
 #include "base/channel.h"
 #include "sandbox/namespaces.h"
+#include "sandbox/test_hooks.h"
 
 namespace krux::sandbox {
 
@@ -21,9 +22,7 @@ struct SpawndFlags {
   int cgroup_fd = -1;    // delegated cgroup directory, -1 where none can be had
   bool inner = false;    // set by the first process for the second
   bool rootless = false;
-  uint32_t skip_steps = 0;       // test build only: --test-skip STEP
-  uint64_t skip_namespaces = 0;  // test build only: --test-skip-namespace NAME, CLONE_NEW* flags
-  bool ignore_receipt = false;   // test build only: --test-ignore-receipt lets a weaker call go on
+  TestHooks hooks;  // test build only
 };
 SpawndFlags ParseSpawndFlags(int argc, char** argv);
 
@@ -38,6 +37,7 @@ struct InnerWorld {
   UniqueFd mount_ns;     // own mount namespace, to return to
   NamespaceIds outside;  // own namespaces: no worker may share one
   int filters = 0;       // seccomp filters inherited from outside
+  UniqueFd host_root;    // test build only
 };
 Result<InnerWorld> EnterInner();
 

@@ -169,6 +169,18 @@ Result<bool> DecodeBuilt(const Packet& packet) {
   return r.Boolean("has_proc");
 }
 
+// Of the file system's own options those that bound what it shows or holds: proc(5), tmpfs(5).
+std::string Bounds(const std::string& super) {
+  std::string kept;
+  std::istringstream words(super);
+  for (std::string word; std::getline(words, word, ',');) {
+    for (const char* name : {"hidepid=", "subset=", "size=", "nr_inodes="}) {
+      if (word.starts_with(name)) kept += (kept.empty() ? " " : ",") + word;
+    }
+  }
+  return kept;
+}
+
 }  // namespace
 
 std::vector<std::string> TreesToRequest(const TemplateSpec& spec) {
@@ -195,8 +207,11 @@ std::vector<std::string> NormaliseMountinfo(const std::string& mountinfo) {
     fields >> id >> parent >> device >> root >> point >> options;
     while (fields >> word && word != "-") {
     }
-    fields >> type;
-    lines.push_back(point + " " + type + " " + options + " " + root);
+    std::string source, super;
+    fields >> type >> source >> super;
+    // Other file systems' options may change while a session lasts, by a remount on the host.
+    const bool ours = type == "proc" || (type == "tmpfs" && point == "/tmp");
+    lines.push_back(point + " " + type + " " + options + " " + root + (ours ? Bounds(super) : ""));
   }
   std::sort(lines.begin(), lines.end());
   return lines;

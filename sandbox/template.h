@@ -73,7 +73,8 @@ class TemplateBuilder {
 std::vector<PathRule> FurnitureRules(WorkClass work_class, bool has_proc);
 
 // mountinfo without what differs between copies (mount ids, peer groups): "point type options
-// root", sorted. proc(5).
+// root", of a call's own /proc and /tmp also what bounds them ("hidepid=", "subset=", "size=",
+// "nr_inodes="); sorted. proc_pid_mountinfo(5).
 std::vector<std::string> NormaliseMountinfo(const std::string& mountinfo);
 
 }  // namespace krux::sandbox

@@ -119,7 +119,9 @@ Result<std::unique_ptr<SpawndHarness>> SpawndHarness::Start(const HarnessOptions
       args.push_back("--protect");
       args.push_back(dir);
     }
-    Exec(options.rootless ? kRootlessId : 0, KRUX_MOUNTD, args, {mountd_end.fd(), life_read.get()});
+    args.insert(args.end(), options.mountd_flags.begin(), options.mountd_flags.end());
+    Exec(options.rootless ? kRootlessId : 0, options.hooks ? KRUX_MOUNTD_HOOKS : KRUX_MOUNTD, args,
+         {mountd_end.fd(), life_read.get()});
   }
   Cloned spawnd = KRUX_TRY(CloneProcess(0, spawnd_leaf.get()));
   if (spawnd.pid == 0) {

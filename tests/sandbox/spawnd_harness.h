@@ -13,8 +13,9 @@ namespace krux::sandbox {
 
 struct HarnessOptions {
   bool rootless = false;
-  bool hooks = false;                     // the build that honours --test-skip
+  bool hooks = false;                     // the builds that honour --test-…
   std::vector<std::string> spawnd_flags;  // e.g. {"--test-skip", "landlock"}
+  std::vector<std::string> mountd_flags;  // e.g. {"--test-without", "nosuid"}
   std::vector<std::string> protected_dirs;
   uint32_t client_uid = 64110;  // root mode; rootless is always the one unprivileged uid
 };

@@ -1,0 +1,96 @@
+#include "sandbox/template_check.h"
+
+#include <algorithm>
+#include <iterator>
+#include <sstream>
+
+#include "base/path.h"
+#include "sandbox/template.h"
+
+namespace krux::sandbox {
+namespace {
+
+// mountinfo writes these four as octal, proc_pid_mountinfo(5).
+std::string Escaped(const std::string& path) {
+  std::string text;
+  for (const char c : path) {
+    switch (c) {
+      case ' ':
+        text += "\\040";
+        break;
+      case '\t':
+        text += "\\011";
+        break;
+      case '\n':
+        text += "\\012";
+        break;
+      case '\\':
+        text += "\\134";
+        break;
+      default:
+        text += c;
+    }
+  }
+  return text;
+}
+
+bool Below(const std::string& path, const std::string& top) {
+  return krux_path_within(top.data(), top.size(), path.data(), path.size());
+}
+
+std::string FirstMissing(const std::string& options, const std::vector<std::string>& wanted) {
+  for (const std::string& word : wanted) {
+    if (("," + options + ",").find("," + word + ",") == std::string::npos) return word;
+  }
+  return "";
+}
+
+// A mount may be more than one of these (a WORK inside a program tree): one that fits is enough,
+// each is safe by itself.
+std::vector<std::vector<std::string>> Allowed(const TemplateSpec& spec, const std::string& work,
+                                              const std::string& point, const std::string& type) {
+  std::vector<std::vector<std::string>> allowed;
+  if (Below(point, work)) {
+    std::vector<std::string> wanted = {"nosuid", "nodev"};
+    if (!spec.work_writable) wanted.emplace_back("ro");
+    if (!spec.work_exec) wanted.emplace_back("noexec");
+    allowed.push_back(std::move(wanted));
+  }
+  if (std::find(std::begin(kDeviceNodes), std::end(kDeviceNodes), point) != std::end(kDeviceNodes))
+    allowed.push_back({"nosuid", "noexec", "ro"});
+  for (const std::string& tree : spec.program_trees) {
+    if (Below(point, tree)) allowed.push_back({"nosuid", "nodev", "ro"});
+  }
+  if (point == "/proc" && type == "proc") allowed.push_back({"nosuid", "nodev", "noexec"});
+  if (allowed.empty()) allowed.push_back({"nosuid", "nodev", "noexec", "ro"});
+  return allowed;
+}
+
+}  // namespace
+
+Result<void> CheckTemplateMounts(const TemplateSpec& spec, const std::string& work_path,
+                                 const std::vector<std::string>& mounts) {
+  const std::string work = Escaped(work_path);
+  bool has_work = false;
+  for (const std::string& mount : mounts) {
+    std::istringstream fields(mount);
+    std::string point, type, options;
+    fields >> point >> type >> options;
+    has_work = has_work || point == work;
+    std::string missing;
+    for (const std::vector<std::string>& wanted : Allowed(spec, work, point, type)) {
+      missing = FirstMissing(options, wanted);
+      if (missing.empty()) break;
+    }
+    if (!missing.empty()) {
+      return Fail(
+          ExitCode::kSandbox, "mount",
+          "mount: `" + point + "` is not `" + missing + "` but `" + options + "`; nothing ran");
+    }
+  }
+  if (!has_work)
+    return Fail(ExitCode::kSandbox, "mount", "mount: the work directory is not in the template");
+  return {};
+}
+
+}  // namespace krux::sandbox
