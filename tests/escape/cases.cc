@@ -149,13 +149,15 @@ void GiveSharedMemory(Scene& scene) {
   scene.AtEnd([id] { shmctl(id, IPC_RMID, nullptr); });
 }
 
-// Copies of the program itself that gain by being executed: one setuid root, one with capabilities.
+// Copies of the program itself that gain by being executed: one setuid root, one with capabilities,
+// one whose capabilities count where krux-spawnd's user is root: in its user namespace and below.
 void GivePrivilegedPrograms(Scene& scene) {
   scene.writable = false;
   const std::string setuid = scene.program_path() + "-setuid",
-                    capable = scene.program_path() + "-capable";
-  std::filesystem::copy_file(scene.program_path(), setuid);
-  std::filesystem::copy_file(scene.program_path(), capable);
+                    capable = scene.program_path() + "-capable",
+                    namespaced = scene.program_path() + "-namespaced";
+  for (const std::string& copy : {setuid, capable, namespaced})
+    std::filesystem::copy_file(scene.program_path(), copy);
   EXPECT_EQ(chown(setuid.c_str(), 0, 0), 0);
   EXPECT_EQ(chmod(setuid.c_str(), 06755), 0);
   vfs_cap_data caps{};
@@ -165,8 +167,16 @@ void GivePrivilegedPrograms(Scene& scene) {
   EXPECT_EQ(chmod(capable.c_str(), 0755), 0);
   EXPECT_EQ(setxattr(capable.c_str(), "security.capability", &caps, sizeof caps, 0), 0)
       << strerror(errno);
-  scene.Arg(setuid);
-  scene.Arg(capable);
+  vfs_ns_cap_data in_namespace{};
+  in_namespace.magic_etc = VFS_CAP_REVISION_3 | VFS_CAP_FLAGS_EFFECTIVE;
+  std::memcpy(in_namespace.data, caps.data, sizeof caps.data);
+  in_namespace.rootid =
+      scene.caller() == SpawndHarness::kRootlessId ? scene.caller() : SpawndHarness::kSpawnId;
+  EXPECT_EQ(chmod(namespaced.c_str(), 0755), 0);
+  EXPECT_EQ(
+      setxattr(namespaced.c_str(), "security.capability", &in_namespace, sizeof in_namespace, 0), 0)
+      << strerror(errno);
+  for (const std::string& copy : {setuid, capable, namespaced}) scene.Arg(copy);
 }
 
 void GiveHandle(Scene& scene) {
@@ -218,11 +228,33 @@ void GiveDeviceNode(Scene& scene) {
   scene.Arg(path);
 }
 
+// WORK belongs to a stranger, who lets everybody look into it and keeps two files to himself.
+void GiveForeignFiles(Scene& scene) {
+  scene.writable = false;
+  constexpr uid_t kStranger = 64198;
+  const std::string stranger = scene.work().path() + "/strangers",
+                    spawnds = scene.work().path() + "/spawnds";
+  for (const std::string& file : {stranger, spawnds}) {
+    scene.work().Write(std::filesystem::path(file).filename(), "not for the caller\n", 0600);
+    const uid_t owner = file == stranger ? kStranger : SpawndHarness::kSpawnId;
+    EXPECT_EQ(chown(file.c_str(), owner, owner), 0);
+    scene.Arg(file);
+  }
+  EXPECT_EQ(chown(scene.work().path().c_str(), kStranger, kStranger), 0);
+}
+
+void GiveHostName(Scene& scene) {
+  char name[256] = {};
+  EXPECT_EQ(gethostname(name, sizeof name - 1), 0);
+  scene.Arg(name);
+}
+
 void GiveLittleMemory(Scene& scene) { scene.limits.memory_bytes = 256ull << 20; }
 
 const std::vector<EscapeCase> kCases = {
     // files and names
     {"read_secret", "open: ENOENT", Control::kRoot, GiveRootsSecret},
+    {"read_outside", "open: ENOENT", Control::kCaller, GiveSecret},
     {"list_names", "only granted names exist", Control::kCaller, GiveRootNames},
     {"symlink_out", "open: ENOENT", Control::kCaller, GiveRelativeLink},
     {"symlink_absolute", "open: ENOENT", Control::kCaller, GiveAbsoluteLink},
@@ -238,6 +270,7 @@ const std::vector<EscapeCase> kCases = {
     {"make_device", "mknod: E", Control::kRoot, nullptr},
     {"open_devices", "open: ENOENT", Control::kRoot, nullptr},
     {"write_kernel_files", "open: ENOENT", Control::kRoot, nullptr},
+    {"read_foreign", "open: EACCES", Control::kRoot, GiveForeignFiles},
     {"fill_disk", "write: ENOSPC", Control::kNone, nullptr},
     // setuid and setgid files on the host
     {"chmod_setuid", "chmod: EPERM", Control::kCaller, nullptr},
@@ -257,6 +290,7 @@ const std::vector<EscapeCase> kCases = {
     {"abstract_socket", "socket: EPERM", Control::kCaller, GiveAbstractSocket},
     {"tcp_loopback", "socket: EPERM", Control::kCaller, GiveTcpPort},
     {"udp_send", "socket: EPERM", Control::kCaller, GiveUdpPort},
+    {"loopback_talk", "socket: EPERM", Control::kCaller, nullptr},
     {"raw_sockets", "socket: EPERM", Control::kCaller, nullptr},
     // namespaces and mounts
     {"new_user_namespace", "unshare: EPERM", Control::kCaller, nullptr},
@@ -266,7 +300,12 @@ const std::vector<EscapeCase> kCases = {
     {"trace_init", "ptrace: EPERM", Control::kRoot, nullptr},
     {"kill_everyone", "pid 1 lives", Control::kNone, nullptr},
     {"signal_host_process", "kill: ESRCH", Control::kOnHost, GiveProcess},
+    {"signal_neighbour", "kill: ESRCH", Control::kNone, nullptr},
     {"proc_of_init", "open: ENOENT", Control::kRoot, nullptr},
+    {"other_processes", "only the stub and this program are here", Control::kOnHost, nullptr},
+    {"proc_facts", "open: ENOENT", Control::kCaller, nullptr},
+    {"host_name", "the machine is called krux", Control::kCaller, GiveHostName},
+    {"cgroup_path", "the call's own cgroup is the root", Control::kNone, nullptr},
     {"host_ipc", "shmget: ENOENT", Control::kCaller, GiveSharedMemory},
     {"inherited_descriptors", "only 0, 1 and 2 are open", Control::kCaller, nullptr},
     {"tty_injection", "ioctl: EPERM", Control::kCaller, nullptr},

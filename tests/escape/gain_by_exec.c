@@ -1,7 +1,7 @@
 /* Gains an id or a capability by executing: argv[1] is a setuid-root copy of this program, argv[2]
- * one with every file capability, both placed by the host in a read-only grant; then two setuid
- * programs of the host.
- * Rings: no_new_privs, mount (nosuid), caps (empty bounding set), user namespace. */
+ * one with every file capability, argv[3] the same for the user namespace above this one, all
+ * placed by the host in a read-only grant; then a setuid program of the host. Rings: no_new_privs,
+ * mount (nosuid), caps (empty bounding set), user namespace. */
 #include <linux/capability.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -32,7 +32,7 @@ static int run(const char* path, char* const argv[]) {
 
 int main(int argc, char** argv) {
   if (argc == 2 && strcmp(argv[1], "--report") == 0) return report();
-  for (int i = 1; i <= 2; i++) {
+  for (int i = 1; i <= 3; i++) {
     const char* path = argument(argc, argv, i);
     char* const arguments[] = {(char*)path, "--report", NULL};
     struct stat st;

@@ -29,7 +29,8 @@ std::string Describe(const struct stat& st) {
 
 Scene::Scene(uint32_t caller, uint32_t outer, const std::string& program)
     : caller_(caller), outer_(outer), program_(program), work_(caller), outside_(caller) {
-  work_.Write(program, Slurp(std::string(KRUX_ESCAPE_PROGRAMS) + "/escape_" + program), 0755);
+  if (!program.empty())
+    work_.Write(program, Slurp(std::string(KRUX_ESCAPE_PROGRAMS) + "/escape_" + program), 0755);
   outside_.Write("secret", "what the host keeps to itself\n", 0666);
 }
 

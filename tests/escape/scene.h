@@ -22,7 +22,8 @@ namespace krux::sandbox {
 
 class Scene {
  public:
-  // `caller`: who owns WORK and calls. `outer`: the id that the program has outside.
+  // `caller`: who owns WORK and calls. `outer`: the id that the program has outside. An empty
+  // `program`: none.
   Scene(uint32_t caller, uint32_t outer, const std::string& program);
   ~Scene();
   Scene(const Scene&) = delete;
