@@ -5,8 +5,9 @@ namespace {
 
 constexpr const char* kNotSeen = "the kernel does not say which ids a mount swaps";
 
-const std::vector<LayerRow> kRows = {
+// One row, two or three lines.
 // clang-format off
+const std::vector<LayerRow> kRows = {
     // ------------------------------------------------------------ namespaces
     {"user", "own namespace", "worker.rename_machine", {"ns:user"},
      {"ns:uts", "hostname", "caps", "seccomp"},
@@ -130,8 +131,8 @@ const std::vector<LayerRow> kRows = {
     // ------------------------------------------------------------ what looks at all of them
     {"receipt", "the check before Go", "chmod_setuid", {"receipt"}, {"open:chmod"},
      "refused by seccomp", "ESCAPED: chmod 4755", nullptr, "it is the check"},
-// clang-format on
 };
+// clang-format on
 
 const std::vector<Unshown> kUnshown = {
     {"seccomp", "setgid bits: mkdir",

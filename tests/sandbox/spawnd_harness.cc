@@ -22,8 +22,6 @@
 namespace krux::sandbox {
 namespace {
 
-constexpr int kEventDeadlineMs = 20'000;
-
 // The cgroup2 mount of this host, empty if there is none.
 std::string CgroupMount() {
   std::ifstream mounts("/proc/self/mounts");
@@ -168,10 +166,9 @@ SpawndHarness::~SpawndHarness() {
   }
 }
 
-Result<Event> SpawndHarness::Wait() {
+Result<Event> SpawndHarness::Wait(int deadline_ms) {
   pollfd p{client_->fd(), POLLIN, 0};
-  if (poll(&p, 1, kEventDeadlineMs) <= 0)
-    return Fail(ExitCode::kTimeout, "harness", "no event in 20 seconds");
+  if (poll(&p, 1, deadline_ms) <= 0) return Fail(ExitCode::kTimeout, "harness", "no event in time");
   std::optional<Event> event = KRUX_TRY(client_->Next());
   if (!event) return Fail(ExitCode::kInternal, "harness", "no event");
   return std::move(*event);
@@ -223,13 +220,13 @@ Result<Spec> SpawndHarness::Prepare(const std::string& dir, WorkClass work_class
   return call;
 }
 
-Result<Event> SpawndHarness::RunToEnd(const Spec& spec, Receipt* receipt) {
+Result<Event> SpawndHarness::RunToEnd(const Spec& spec, Receipt* receipt, int deadline_ms) {
   KRUX_TRY(client_->Spawn(spec));
   Event event = KRUX_TRY(Wait());
   if (auto* ready = std::get_if<Ready>(&event)) {
     if (receipt != nullptr) *receipt = ready->receipt;
     KRUX_TRY(client_->Go(spec.call_id));
-    return Wait();
+    return Wait(deadline_ms);
   }
   return event;
 }

@@ -32,15 +32,15 @@ class SpawndHarness {
   ~SpawndHarness();
 
   SpawnClient& client() { return *client_; }
-  // The next event; an error after 20 seconds.
-  Result<Event> Wait();
+  // The next event; an error after `deadline_ms`.
+  Result<Event> Wait(int deadline_ms = 20'000);
   // Opens `dir` the way a client of uid `client_uid()` does and waits for WorkOpened.
   Result<WorkOpened> OpenWork(const std::string& dir);
   // Opens WORK, builds the template and answers a Spec of that session, ready to be changed and
   // spawned.
   Result<Spec> Prepare(const std::string& dir, WorkClass work_class, bool writable);
   // Spawn, and for a Ready also Go, and waits for the end.
-  Result<Event> RunToEnd(const Spec& spec, Receipt* receipt = nullptr);
+  Result<Event> RunToEnd(const Spec& spec, Receipt* receipt = nullptr, int deadline_ms = 20'000);
   // Only this host's lack, nothing else, is let be missing.
   LayerMask Degraded() const { return degraded_; }
   pid_t mountd_pid() const { return mountd_pid_; }
