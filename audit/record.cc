@@ -20,6 +20,11 @@ cbor::Array Texts(const std::vector<std::string>& texts) {
   return out;
 }
 
+template <typename Number>
+cbor::Value OrNull(const std::optional<Number>& number) {
+  return number.has_value() ? cbor::Value(*number) : cbor::Value();
+}
+
 // Puts the commitment into the body and its opening beside the record.
 void SetCommitted(Draft* draft, uint64_t key, Committed field) {
   draft->body.Set(key, std::move(field.commit));
@@ -106,6 +111,10 @@ const char* Name(Status status) {
       return "oom";
     case Status::kCancelled:
       return "cancelled";
+    case Status::kPids:
+      return "pids";
+    case Status::kOutput:
+      return "output";
   }
   return "unknown";
 }
@@ -176,8 +185,10 @@ Draft ToDraft(const Outcome& outcome) {
   body.Set(4u, outcome.detail);
   SetCommitted(&draft, 5, Commit(kResultLabel, outcome.result));
   body.Set(6u, outcome.result_bytes);
-  // Bytes read and written by the call are not measured yet: null, not a zero nobody measured.
-  body.Set(7u, cbor::Array{outcome.cpu_us, outcome.wall_us, outcome.max_rss_kib, nullptr, nullptr});
+  // Null, not a zero, for what nobody measured.
+  body.Set(7u, cbor::Array{outcome.cpu_us, outcome.wall_us, outcome.max_rss_kib,
+                           OrNull(outcome.read_bytes), OrNull(outcome.written_bytes),
+                           OrNull(outcome.files)});
   body.Set(8u, outcome.receipt);
   if (!outcome.reason.empty()) {
     SetCommitted(&draft, 11, Commit(kReasonLabel, Clip(outcome.reason)));

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -48,6 +49,8 @@ enum class Status : uint8_t {
   kRefused = 6,
   kOom = 7,
   kCancelled = 8,
+  kPids = 9,
+  kOutput = 10,
 };
 // The names of docs/AUDIT_FORMAT.md: "intent", "allow", "setup_failed".
 const char* Name(Kind kind);
@@ -110,8 +113,10 @@ struct Outcome {
   cbor::Value result;     // {"bytes", "sha256", …}; committed
   uint64_t result_bytes = 0;
   uint64_t cpu_us = 0, wall_us = 0, max_rss_kib = 0;
-  cbor::Value receipt;  // sandbox::ToValue(Receipt) or null
-  std::string reason;   // why it is not ok: one sentence, empty when ok; committed
+  std::optional<uint64_t> read_bytes, written_bytes;  // of devices; nothing where no worker ended
+  std::optional<int64_t> files;  // inodes that WORK's file system gained; writable WORK only
+  cbor::Value receipt;           // sandbox::ToValue(Receipt) or null
+  std::string reason;            // why it is not ok: one sentence, empty when ok; committed
 };
 Draft ToDraft(const Outcome& outcome);
 

@@ -23,7 +23,7 @@ enum class Shape {
   kStatus,
   kLattice,  // {* uint => uint}
   kDetails,  // {* tstr => any}
-  kUsage,    // [cpu-us, wall-us, max-rss-kib, read-bytes / null, written-bytes / null]
+  kUsage,    // [cpu-us, wall-us, max-rss-kib, read / null, written / null, files: int / null]
   kReceipt,  // {* tstr => [any, "kernel" / "probe" / "self"]} / null
   kSecrets,  // [* [name, version, uses]]
   kOpen,     // [* [seq, call-id]]
@@ -148,11 +148,11 @@ bool IsReceiptField(const cbor::Map::Entry& entry) {
 
 bool IsUsage(const Value& v) {
   const cbor::Array* a = v.array();
-  if (a == nullptr || a->size() != 5) return false;
-  for (size_t i = 0; i < a->size(); ++i) {
+  if (a == nullptr || a->size() != 6) return false;
+  for (size_t i = 0; i < 5; ++i) {
     if ((*a)[i].uint() == nullptr && (i < 3 || !(*a)[i].is_null())) return false;
   }
-  return true;
+  return (*a)[5].is_null() || (*a)[5].integer().has_value();
 }
 
 bool IsSecret(const Value& v) {
@@ -183,7 +183,7 @@ bool HasShape(const Value& v, Shape shape) {
     case Shape::kDecision:
       return IsUintUpTo(v, static_cast<uint64_t>(DecisionCode::kAsk));
     case Shape::kStatus:
-      return IsUintUpTo(v, static_cast<uint64_t>(Status::kCancelled));
+      return IsUintUpTo(v, static_cast<uint64_t>(Status::kOutput));
     case Shape::kLattice:
       return AllEntries(v, [](const cbor::Map::Entry& e) {
         return e.first.uint() != nullptr && e.second.uint() != nullptr;

@@ -39,9 +39,12 @@ Result<ExitReport> Pidfd::Wait() const {
   const auto micros = [](const timeval& t) {
     return static_cast<uint64_t>(t.tv_sec) * 1'000'000u + static_cast<uint64_t>(t.tv_usec);
   };
-  return ExitReport{info.si_code != CLD_EXITED, info.si_status,
+  return ExitReport{info.si_code != CLD_EXITED,
+                    info.si_status,
                     micros(usage.ru_utime) + micros(usage.ru_stime),
-                    static_cast<uint64_t>(usage.ru_maxrss)};
+                    static_cast<uint64_t>(usage.ru_maxrss),
+                    static_cast<uint64_t>(usage.ru_inblock) * 512,
+                    static_cast<uint64_t>(usage.ru_oublock) * 512};
 }
 
 namespace {

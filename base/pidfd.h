@@ -19,7 +19,10 @@ struct ExitReport {
   bool signaled = false;
   int status = 0;            // exit status, or the signal number
   uint64_t cpu_us = 0;       // user and system time, microseconds
-  uint64_t max_rss_kib = 0;  // ru_maxrss, KiB (getrusage(2))
+  uint64_t max_rss_kib = 0;  // ru_maxrss, KiB (getrusage(2)), of the largest process
+  // From and to block devices, with all waited-for descendants; what is written into the page cache
+  // counts when it is dirtied, tmpfs never does (ru_inblock, ru_oublock).
+  uint64_t read_bytes = 0, written_bytes = 0;
 };
 
 class Pidfd {

@@ -123,6 +123,9 @@ audit::Outcome OutcomeOf(const CallFlow& flow) {
     outcome.cpu_us = flow.done->cpu_us;
     outcome.wall_us = flow.done->wall_us;
     outcome.max_rss_kib = flow.done->max_rss_kib;
+    outcome.read_bytes = flow.done->read_bytes;
+    outcome.written_bytes = flow.done->written_bytes;
+    outcome.files = flow.done->work_files;
   }
   if (!flow.receipt.empty()) outcome.receipt = sandbox::ToValue(flow.receipt);
   if (flow.result.memfd.valid()) {

@@ -23,24 +23,6 @@ Stage After(CallFlow& flow, Result<void> stage, Stage next) {
   return Stage::kRecord;
 }
 
-Ending EndingOf(const sandbox::Done& done) {
-  switch (done.end) {
-    case sandbox::Done::End::kExited:
-      return {audit::Status::kOk, ExitCode::kOk, done.status, {}};
-    case sandbox::Done::End::kSignaled:
-      return {audit::Status::kKilled, ExitCode::kFailed, done.status,
-              "the worker was killed by signal " + std::to_string(done.status)};
-    case sandbox::Done::End::kTimeout:
-      return {audit::Status::kTimeout, ExitCode::kTimeout, done.status, "the call ran out of time"};
-    case sandbox::Done::End::kOom:
-      return {audit::Status::kOom, ExitCode::kFailed, done.status, "the call ran out of memory"};
-    case sandbox::Done::End::kCancelled:
-      return {audit::Status::kCancelled, ExitCode::kInterrupted, done.status,
-              "the call was cancelled"};
-  }
-  return {};
-}
-
 }  // namespace
 
 const char* Name(Stage stage) {
@@ -290,21 +272,12 @@ void Pipeline::Release(CallFlow& flow) {
 
 // 8. The worker is gone. What it left is the work of an enemy until it was checked.
 void Pipeline::Collect(CallFlow& flow) {
-  Ending ending = EndingOf(*flow.done);
-  if (ending.status == audit::Status::kOk) {
-    auto result =
-        ReadWorkerResult(std::move(flow.done->result), flow.plan.spec.limits.result_bytes);
-    if (!result) {
-      ending = {audit::Status::kFailed, ExitCode::kFailed, flow.done->status,
-                result.error().message};
-    } else {
-      flow.result = std::move(*result);
-      ending.code = flow.result.code;
-      ending.reason = flow.result.message;
-      if (ending.code == ExitCode::kOk && flow.done->status != 0) ending.code = ExitCode::kFailed;
-      if (ending.code != ExitCode::kOk) ending.status = audit::Status::kFailed;
-    }
-  }
+  Result<WorkerResult> answer =
+      ReadWorkerResult(std::move(flow.done->result), flow.plan.spec.limits.result_bytes);
+  Ending ending = NameEnding(*flow.done, answer, flow.plan);
+  // Of a call that its time limit ended, what came out until then is worth having.
+  if (answer && MayAnswer(flow.done->end)) flow.result = std::move(*answer);
+  if (ending.limit != sandbox::Limit::kNone) NameLimit(flow.result, ending.limit);
   End(flow, std::move(ending));
 }
 

@@ -20,6 +20,7 @@
 #include "base/channel.h"
 #include "base/event_loop.h"
 #include "gateway/audit_link.h"
+#include "gateway/ending.h"
 #include "gateway/protocol.h"
 #include "gateway/session.h"
 #include "gateway/spawn_link.h"
@@ -48,14 +49,6 @@ struct RecordState {
   Is is = Is::kNone;
   uint64_t seq = 0;
   bool settled() const { return is == Is::kDurable || is == Is::kFailed; }
-};
-
-// How the sandbox part of a call ended, in the words of the outcome record.
-struct Ending {
-  audit::Status status = audit::Status::kUnknown;
-  ExitCode code = ExitCode::kInternal;
-  int64_t detail = 0;  // program's exit status, signal or errno
-  std::string reason;  // one sentence; empty when ok
 };
 
 struct CallFlow {

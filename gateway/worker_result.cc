@@ -4,7 +4,6 @@
 #include <utility>
 
 #include "base/digest.h"
-#include "sandbox/result.h"
 
 namespace krux::gateway {
 namespace {
@@ -30,6 +29,8 @@ Result<void> ReadMeta(const sandbox::ResultHeader& header, WorkerResult& result)
   result.data = reader.Submap("data");
   result.message = reader.Text("message", kMaxMessage);
   result.truncated = reader.Boolean("truncated");
+  result.limit = static_cast<sandbox::Limit>(
+      reader.Uint("limit", static_cast<uint64_t>(sandbox::Limit::kTmpFiles)));
   KRUX_TRY(reader.Finish());
   if (!WorkerMayClaim(code)) {
     return Fail(ExitCode::kBadData, "result",
@@ -52,6 +53,12 @@ Result<cbor::Bytes> HashData(const SealedMemfd& memfd, uint64_t bytes) {
 }
 
 }  // namespace
+
+void NameLimit(WorkerResult& result, sandbox::Limit limit) {
+  if (result.data.map() == nullptr) result.data = cbor::Map();
+  result.data.map()->Set("limit", Name(limit));
+  result.data_sha256 = Sha256(cbor::Encode(result.data));
+}
 
 Result<WorkerResult> ReadWorkerResult(UniqueFd fd, uint64_t max_data) {
   if (!fd.valid()) return Fail(ExitCode::kBadData, "result", "there is no result descriptor");

@@ -39,7 +39,7 @@ constexpr Arg kExecArgs[] = {
      "the program and its arguments; no shell reads them"},
     {"cwd", ArgType::kPath, false, kMaxPathBytes, 0, "working directory; without it, WORK"},
     {"timeout_ms", ArgType::kUint, false, kMaxTimeoutMs, 30'000,
-     "milliseconds until the program and all its children are killed"},
+     "milliseconds until SIGTERM; what is left a second later is killed, children and all"},
 };
 
 using policy::Dimension;
@@ -58,7 +58,9 @@ constexpr Capability kCatalog[] = {
     {"fs.stat", "tell type, size and dates of a path",
      "you need to know whether and as what a path exists", "content (fs.read), names (fs.list)",
      kStatArgs, Dimension::kReadFiles, Risk::kLow, WorkClass::kFs},
-    {"proc.exec", "run a program in WORK, without network and without a shell",
+    {"proc.exec",
+     "run a program in WORK, without network and without a shell; what it leaves running ends with "
+     "it",
      "a compiler, a test runner or another program has to run",
      "reading files (fs.read): that needs no program and less authority", kExecArgs,
      Dimension::kRunExec, Risk::kLow, WorkClass::kExec},

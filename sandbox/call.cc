@@ -4,6 +4,7 @@
 #include <sched.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -22,6 +23,9 @@ namespace krux::sandbox {
 namespace {
 
 constexpr uint64_t kConfineDeadlineNs = 10'000'000'000;  // from clone to Go
+// From the message to the init stub to the kill of everything. The stub gives the program one
+// second (runtime/worker/init_stub.cc).
+constexpr uint64_t kStubDeadlineNs = 3'000'000'000;
 
 bool Below(const std::string& path, const std::string& top) {
   return krux_path_within(top.data(), top.size(), path.data(), path.size());
@@ -99,6 +103,12 @@ void FillPrograms(Prepared& prepared, const Template& t) {
     prepared.plan.work_below_tmp = t.work_path.c_str();
 }
 
+// Of the file system that holds `fd`; 0 where it does not count them (btrfs) or `fd` is none.
+uint64_t UsedInodes(int fd) {
+  struct statfs fs{};
+  return fd >= 0 && fstatfs(fd, &fs) == 0 ? fs.f_files - fs.f_ffree : 0;
+}
+
 // The mounts of a call: the template's, and for programs its own /proc and /tmp (and WORK once more
 // where it lies below the new /tmp).
 std::vector<std::string> ExpectedMounts(const Template& t, const ChildPlan& plan) {
@@ -162,6 +172,9 @@ Result<Call> Call::Start(const CallWorld& world, const Template& t, Spec spec, u
   Result<Cloned> child =
       CloneProcess(WorkerNamespaces() & ~world.hooks.skip_namespaces, call.leaf_.fd());
   if (child && child->pid == 0) RunChild(plan);
+  if (t.spec.work_class == WorkClass::kExec && t.spec.work_writable) {
+    call.work_ = UniqueFd(open(t.work_path.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  }
   const bool returned = setns(world.inner->mount_ns.get(), CLONE_NEWNS) == 0;
   munmap(plan.context.result_map, kResultDataOffset + call.spec_.limits.result_bytes);
   if (!returned)
@@ -266,15 +279,25 @@ Result<void> Call::Go(uint64_t now_ns) {
   stage_ = Stage::kRunning;
   started_ns_ = now_ns;
   deadline_ns_ = now_ns + spec_.limits.wall_ms * 1'000'000;
+  work_files_ = UsedInodes(work_.get());
   const uint8_t go = 'g';
   return control_.Send(std::span(&go, 1));
 }
 
 void Call::Kill(Done::End why) {
   if (!killed_) killed_ = why;
+  deadline_ns_ = UINT64_MAX;
   // The worker is pid 1 of its namespace: with it goes everything it started.
   (void)pidfd_.Kill(SIGKILL);
   leaf_.Kill();
+}
+
+void Call::Expire(uint64_t now_ns) {
+  if (killed_ || stage_ != Stage::kRunning || spec_.work_class != WorkClass::kExec)
+    return Kill(Done::End::kTimeout);
+  killed_ = Done::End::kTimeout;
+  deadline_ns_ = now_ns + kStubDeadlineNs;
+  (void)pidfd_.Kill(SIGTERM);
 }
 
 UniqueFd Call::DupPidfd() const { return UniqueFd(fcntl(pidfd_.fd(), F_DUPFD_CLOEXEC, 0)); }
@@ -296,7 +319,11 @@ Event Call::OnExit(uint64_t now_ns) {
     done.status = report->status;
     done.cpu_us = report->cpu_us;
     done.max_rss_kib = report->max_rss_kib;
+    done.read_bytes = report->read_bytes;
+    done.written_bytes = report->written_bytes;
   }
+  if (work_.valid()) done.work_files = static_cast<int64_t>(UsedInodes(work_.get()) - work_files_);
+  done.pids_refused = leaf_.PidsRefused();
   if (leaf_.OomKilled()) done.end = Done::End::kOom;
   if (killed_) done.end = *killed_;
   // INVARIANT: nobody maps the memfd any more, the worker's whole pid namespace is gone; a seal

@@ -40,6 +40,9 @@ class Call {
   // The barrier. Anything but a ready worker is an error.
   Result<void> Go(uint64_t now_ns);
   void Kill(Done::End why);
+  // The deadline has passed. A program's init stub is told first, so that what was printed so far
+  // comes out with its answer; then, and at once where there is no stub, everything is killed.
+  void Expire(uint64_t now_ns);
   // The worker is gone: seals the result.
   Event OnExit(uint64_t now_ns);
 
@@ -69,6 +72,8 @@ class Call {
   CgroupLeaf leaf_;
   uint64_t started_ns_ = 0;
   uint64_t deadline_ns_ = 0;
+  UniqueFd work_;  // WORK's root, O_PATH, where programs may write it
+  uint64_t work_files_ = 0;
   std::optional<Done::End> killed_;
   bool reported_ = false;        // kruxd has heard of the end of this call
   bool ignore_receipt_ = false;  // test build only

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdlib>
 
 #include "sandbox/namespaces.h"
 
@@ -44,11 +45,21 @@ void CgroupLeaf::Kill() const {
 }
 
 bool CgroupLeaf::OomKilled() const {
-  if (!valid()) return false;
-  const Result<std::string> events = ReadFileAt(dir_.get(), "memory.events", 4096);
-  if (!events) return false;
-  const size_t at = events->find("oom_kill ");
-  return at != std::string::npos && events->compare(at + 9, 1, "0") != 0;
+  return Events("memory.events", "oom_kill") + Events("memory.events", "oom_group_kill") > 0;
+}
+
+bool CgroupLeaf::PidsRefused() const { return Events("pids.events", "max") > 0; }
+
+// Lines of "name count" (cgroup-v2.rst, flat keyed); 0 where the controller is not there.
+uint64_t CgroupLeaf::Events(const char* file, std::string_view event) const {
+  if (!valid()) return 0;
+  const Result<std::string> text = ReadFileAt(dir_.get(), file, 4096);
+  if (!text) return 0;
+  const std::string lines = "\n" + *text;
+  const std::string wanted = "\n" + std::string(event) + " ";
+  const size_t at = lines.find(wanted);
+  return at == std::string::npos ? 0
+                                 : std::strtoull(lines.c_str() + at + wanted.size(), nullptr, 10);
 }
 
 cbor::Map CgroupLeaf::ReadLimits() const {

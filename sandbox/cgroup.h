@@ -7,6 +7,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/cbor_value.h"
@@ -30,8 +31,10 @@ class CgroupLeaf {
   const std::string& name() const { return name_; }
   // Kills every process inside at once (cgroup.kill, Linux 5.14).
   void Kill() const;
-  // True when the kernel killed something inside for memory (memory.events, oom_kill).
+  // The kernel killed something inside for memory (memory.events: oom_kill, oom_group_kill).
   bool OomKilled() const;
+  // The kernel refused a fork inside for their number (pids.events: max).
+  bool PidsRefused() const;
   // The limits as the kernel holds them: {"memory.max": "…", …}; files that are absent are left
   // out.
   cbor::Map ReadLimits() const;
@@ -39,6 +42,7 @@ class CgroupLeaf {
  private:
   friend class CgroupTree;
   void Remove();
+  uint64_t Events(const char* file, std::string_view event) const;
   UniqueFd parent_;
   UniqueFd dir_;
   std::string name_;

@@ -48,8 +48,13 @@ struct Done {
   cbor::Bytes call_id;
   enum class End : uint8_t { kExited, kSignaled, kTimeout, kOom, kCancelled };
   End end = End::kExited;
-  int status = 0;  // exit status or signal number
+  int status = 0;             // of the worker: exit status or signal number
+  bool pids_refused = false;  // the cgroup refused a process to it (pids.events)
   uint64_t cpu_us = 0, wall_us = 0, max_rss_kib = 0;
+  uint64_t read_bytes = 0, written_bytes = 0;  // ExitReport
+  // By how many inodes the file system of a writable WORK grew while the call ran. Others use it
+  // too, so this is an upper or lower bound of nothing: a hint.
+  std::optional<int64_t> work_files;
   UniqueFd result;  // layout: sandbox/result.h
 };
 

@@ -3,9 +3,27 @@
 // worker is gone. Readers take the header as hostile.
 #pragma once
 
+#include <array>
 #include <cstdint>
 
 namespace krux::sandbox {
+
+// The limits of a call, by the number and the name under which results and records know them. The
+// worker reports those that it alone sees a program reach ("limit" of the meta map).
+enum class Limit : uint8_t {
+  kNone,
+  kWall,      // Limits::wall_ms
+  kCpu,       // Limits::cpu_seconds, of one process
+  kMemory,    // Limits::memory_bytes
+  kPids,      // Limits::pids
+  kOutput,    // Limits::result_bytes
+  kFileSize,  // Limits::file_bytes
+  kTmpBytes,  // TemplateSpec::tmp_bytes
+  kTmpFiles,  // TemplateSpec::tmp_inodes
+};
+inline constexpr std::array kLimitNames = {"",       "wall",      "cpu",       "memory",   "pids",
+                                           "output", "file_size", "tmp_bytes", "tmp_files"};
+constexpr const char* Name(Limit limit) { return kLimitNames[static_cast<size_t>(limit)]; }
 
 struct ResultHeader {   // little-endian, at offset 0
   uint32_t magic;       // kResultMagic; 0 = the worker never answered

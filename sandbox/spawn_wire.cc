@@ -43,7 +43,14 @@ Result<Event> DecodeDone(cbor::MapReader& r, std::vector<UniqueFd>& fds) {
   d.cpu_us = r.Uint("cpu_us");
   d.wall_us = r.Uint("wall_us");
   d.max_rss_kib = r.Uint("max_rss_kib");
+  d.read_bytes = r.Uint("read_bytes");
+  d.written_bytes = r.Uint("written_bytes");
+  d.pids_refused = r.Boolean("pids_refused");
+  const cbor::Value files = r.Any("work_files");
   KRUX_TRY(r.Finish());
+  d.work_files = files.integer();
+  if (!d.work_files && !files.is_null())
+    return Fail(ExitCode::kBadData, "done", "`work_files` is neither a number nor null");
   if (fds.size() != 1) return Fail(ExitCode::kBadData, "done", "`done` must carry one descriptor");
   d.result = std::move(fds[0]);
   return Event(std::move(d));
@@ -162,7 +169,11 @@ cbor::Bytes EncodeEvent(const Event& event) {
                              {"status", static_cast<unsigned>(d.status)},
                              {"cpu_us", d.cpu_us},
                              {"wall_us", d.wall_us},
-                             {"max_rss_kib", d.max_rss_kib}};
+                             {"max_rss_kib", d.max_rss_kib},
+                             {"read_bytes", d.read_bytes},
+                             {"written_bytes", d.written_bytes},
+                             {"pids_refused", d.pids_refused},
+                             {"work_files", d.work_files ? cbor::Value(*d.work_files) : nullptr}};
           },
           [](const Failed& f) { return EncodeFailed(f); },
       },

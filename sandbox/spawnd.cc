@@ -88,7 +88,7 @@ class Spawnd {
   void EnforceDeadlines() {
     const uint64_t now = SystemClock().MonotonicNs();
     for (Call& call : calls_) {
-      if (call.deadline_ns() <= now) call.Kill(Done::End::kTimeout);
+      if (call.deadline_ns() <= now) call.Expire(now);
     }
   }
 

@@ -199,7 +199,7 @@ int RunCall(const CallOptions& options) {
   } else if (reply.ok) {
     PrintData(out, reply.data);
   }
-  if (reply.truncated) {
+  if (reply.truncated && reply.ok) {  // otherwise the sentence names the limit
     out.Say("the output was cut at its limit; ask for less, or read on with offset= and limit=");
   }
   if (!reply.ok && !(streams.program && options.exec_status))

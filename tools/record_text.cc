@@ -94,8 +94,9 @@ std::span<const Name> NamesOf(uint64_t kind) {
 }
 
 constexpr const char* kDecisions[] = {"allow", "deny", "ask"};
-constexpr const char* kStatuses[] = {"ok",      "failed",  "killed", "timeout",  "setup_failed",
-                                     "unknown", "refused", "oom",    "cancelled"};
+constexpr const char* kStatuses[] = {"ok",           "failed",  "killed",  "timeout",
+                                     "setup_failed", "unknown", "refused", "oom",
+                                     "cancelled",    "pids",    "output"};
 
 Value Word(const Value& value, std::span<const char* const> words) {
   const uint64_t* number = value.uint();

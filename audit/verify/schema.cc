@@ -125,10 +125,17 @@ bool UintOrNull(Cursor* c) {
   return true;
 }
 
+// An integer of 64 bits with sign.
+bool Integer(ByteView value) {
+  Cursor c(value);
+  return c.Is(Type::kNegative) ? value[0] != 0x3b || value[1] < 0x80 : UintUpTo(c, INT64_MAX);
+}
+
 bool Usage(Cursor c) {
-  if (c.Array() != 5) return false;
+  if (c.Array() != 6) return false;
   for (int i = 0; i < 3; ++i) c.Uint();
-  return c.ok() && UintOrNull(&c) && UintOrNull(&c);
+  if (!c.ok() || !UintOrNull(&c) || !UintOrNull(&c)) return false;
+  return c.Is(Type::kNull) || Integer(c.Skip());
 }
 
 bool ReceiptField(Cursor* c) {
@@ -164,9 +171,8 @@ bool HasShape(ByteView value, char shape) {
       return BytesOf(c, 64);
     case 'u':
       return c.Is(Type::kUint);
-    // An integer of 64 bits with sign.
     case 'n':
-      return c.Is(Type::kNegative) ? value[0] != 0x3b || value[1] < 0x80 : UintUpTo(c, INT64_MAX);
+      return Integer(value);
     case 't':
       return TextItem(&c);
     case 'T':
@@ -174,7 +180,7 @@ bool HasShape(ByteView value, char shape) {
     case 'd':
       return UintUpTo(c, 2);
     case 'S':
-      return UintUpTo(c, 8);
+      return UintUpTo(c, 10);
     case 'b':
       return c.Is(Type::kTrue) || c.Is(Type::kFalse);
     case 'l':

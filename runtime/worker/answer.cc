@@ -3,7 +3,6 @@
 #include <cstring>
 
 #include "base/path.h"
-#include "sandbox/result.h"
 
 namespace krux::runtime {
 namespace {
@@ -27,6 +26,7 @@ std::string Shortened(const std::string& text) {
 cbor::Bytes Encode(const Answer& answer) {
   return cbor::Encode(cbor::Map{{"code", static_cast<unsigned>(ToInt(answer.code))},
                                 {"data", answer.data},
+                                {"limit", static_cast<unsigned>(answer.limit)},
                                 {"message", Shortened(answer.message)},
                                 {"truncated", answer.truncated}});
 }
@@ -34,7 +34,7 @@ cbor::Bytes Encode(const Answer& answer) {
 }  // namespace
 
 Answer Refusal(ExitCode code, std::string message) {
-  return Answer{code, std::move(message), {}, false, 0};
+  return Answer{.code = code, .message = std::move(message)};
 }
 
 Answer Refusal(const Error& error) { return Refusal(error.code, SafeText(error.message)); }

@@ -9,6 +9,7 @@
 
 #include "base/cbor_value.h"
 #include "base/error.h"
+#include "sandbox/result.h"
 #include "sandbox/worker_entry.h"
 
 namespace krux::runtime {
@@ -17,8 +18,9 @@ struct Answer {
   ExitCode code = ExitCode::kOk;
   std::string message = {};  // lower case, what went wrong, then what to do
   cbor::Map data = {};
-  bool truncated = false;   // there is more than was returned
-  uint64_t data_bytes = 0;  // of the data part, already in place
+  bool truncated = false;                        // there is more than was returned
+  uint64_t data_bytes = 0;                       // of the data part, already in place
+  sandbox::Limit limit = sandbox::Limit::kNone;  // that the program was seen to reach
 };
 
 Answer Refusal(ExitCode code, std::string message);

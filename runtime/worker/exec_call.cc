@@ -1,7 +1,6 @@
 #include "runtime/worker/exec_call.h"
 
 #include <fcntl.h>
-#include <poll.h>
 #include <signal.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -14,6 +13,7 @@
 #include <vector>
 
 #include "base/unique_fd.h"
+#include "runtime/worker/init_stub.h"
 
 namespace krux::runtime {
 namespace {
@@ -26,15 +26,6 @@ constexpr const char* kEnvironment[] = {"PATH=/usr/local/bin:/usr/bin:/bin",
                                         "TERM=dumb",
                                         nullptr};
 
-// Set by the handlers below; this process has one thread and one program.
-volatile sig_atomic_t g_child_ended = 0;
-volatile sig_atomic_t g_terminate = 0;
-
-void OnSignal(int signal) {
-  if (signal == SIGCHLD) g_child_ended = 1;
-  if (signal == SIGTERM) g_terminate = 1;
-}
-
 std::string Quote(std::string_view text) { return "`" + SafeText(text) + "`"; }
 
 // Everything the child needs, laid out before vfork(2): after it, only system calls.
@@ -43,42 +34,6 @@ struct Program {
   std::vector<char*> argv;
   UniqueFd cwd, null, out, err;  // `out`, `err`: the write ends
   volatile int error = 0;        // errno of the step that failed, written by the child
-};
-
-// One pipe into a part of the result. What does not fit is counted as lost, never left in the pipe:
-// a program that blocks on a full pipe would run until its deadline.
-class Stream {
- public:
-  Stream(UniqueFd pipe, std::span<uint8_t> room) : pipe_(std::move(pipe)), room_(room) {}
-
-  // One read(2). False at the end of the stream.
-  bool Read() {
-    static uint8_t waste[64 * 1024];
-    const bool full = used_ == room_.size();
-    const std::span<uint8_t> into = full ? std::span<uint8_t>(waste) : room_.subspan(used_);
-    const ssize_t got = read(pipe_.get(), into.data(), into.size());
-    if (got < 0) return errno == EINTR || errno == EAGAIN;
-    if (got == 0) pipe_.reset();
-    if (full)
-      lost_ = lost_ || got > 0;
-    else
-      used_ += static_cast<size_t>(got);
-    total_ += static_cast<uint64_t>(got);
-    return got > 0;
-  }
-
-  int fd() const { return pipe_.get(); }
-  bool open() const { return pipe_.valid(); }
-  std::span<uint8_t> bytes() const { return room_.first(used_); }
-  bool lost() const { return lost_; }
-  uint64_t total() const { return total_; }
-
- private:
-  UniqueFd pipe_;
-  std::span<uint8_t> room_;
-  size_t used_ = 0;
-  uint64_t total_ = 0;
-  bool lost_ = false;
 };
 
 // In the child of vfork(2): system calls only, never returns.
@@ -137,74 +92,16 @@ Answer StartRefusal(int error, const std::string& name) {
   }
 }
 
-// Waits for whatever ended. True when `program` did; its wait status is in `status`.
-bool Reap(pid_t program, int& status) {
-  bool ended = false;
-  for (;;) {
-    int one = 0;
-    const pid_t pid = waitpid(-1, &one, WNOHANG);
-    if (pid <= 0) return ended;
-    if (pid == program) {
-      status = one;
-      ended = true;
-    }
-  }
-}
-
-// Collects until the program has ended. `unblocked` is the mask while waiting, so that a SIGCHLD
-// between the check and the wait is not missed, ppoll(2).
-int Collect(pid_t program, Stream& out, Stream& err, const sigset_t& unblocked) {
-  int status = 0;
-  for (;;) {
-    if (g_terminate != 0) {
-      g_terminate = 0;
-      kill(program, SIGTERM);
-    }
-    if (g_child_ended != 0) {
-      g_child_ended = 0;
-      if (Reap(program, status)) return status;
-    }
-    // A negative descriptor is skipped, poll(2).
-    pollfd fds[2] = {{out.fd(), POLLIN, 0}, {err.fd(), POLLIN, 0}};
-    if (ppoll(fds, 2, nullptr, &unblocked) <= 0) continue;
-    if (fds[0].revents != 0) out.Read();
-    if (fds[1].revents != 0) err.Read();
-  }
-}
-
-// What the program wrote before it ended lies in the pipe now. A child it left behind may go on
-// writing; that is not waited for, and a pipe holds at most 1 MiB (fs.pipe-max-size).
-void Drain(Stream& stream) {
-  const uint64_t enough = stream.total() + (1u << 20);
-  while (stream.open() && stream.total() < enough) {
-    pollfd fd = {stream.fd(), POLLIN, 0};
-    if (poll(&fd, 1, 0) <= 0 || !stream.Read()) return;
-  }
-}
-
-// Handlers for the two signals that matter, both blocked but while waiting.
-sigset_t CatchSignals() {
-  struct sigaction action = {};
-  action.sa_handler = OnSignal;
-  sigaction(SIGCHLD, &action, nullptr);
-  sigaction(SIGTERM, &action, nullptr);
-  sigset_t block, before;
-  sigemptyset(&block);
-  sigaddset(&block, SIGCHLD);
-  sigaddset(&block, SIGTERM);
-  sigprocmask(SIG_BLOCK, &block, &before);
-  sigdelset(&before, SIGCHLD);
-  sigdelset(&before, SIGTERM);
-  return before;
-}
-
 // Room for stdout and stderr in one data part: a quarter is kept for stderr.
-Answer Report(int status, const Stream& out, const Stream& err, std::span<uint8_t> room) {
+Answer Report(const ProgramEnd& end, const Stream& out, const Stream& err,
+              std::span<uint8_t> room) {
+  const int status = end.status;
   const std::span<uint8_t> first = out.bytes(), second = err.bytes();
   std::memmove(room.data() + first.size(), second.data(), second.size());
   Answer answer;
   answer.data_bytes = first.size() + second.size();
-  answer.truncated = out.lost() || err.lost();
+  answer.truncated = out.lost() || err.lost() || end.expired;
+  answer.limit = end.limit;
   answer.data.Set("stdout_bytes", static_cast<uint64_t>(first.size()));
   answer.data.Set("stderr_bytes", static_cast<uint64_t>(second.size()));
   if (WIFSIGNALED(status)) {
@@ -220,6 +117,8 @@ Answer Report(int status, const Stream& out, const Stream& err, std::span<uint8_
     }
     answer.data.Set("exit", static_cast<unsigned>(exit));
   }
+  // Also where the program itself came to a good end: it said more than anybody will see.
+  if (end.limit == sandbox::Limit::kOutput) answer.code = ExitCode::kFailed;
   return answer;
 }
 
@@ -286,7 +185,8 @@ Answer ProcExec(const Request& request, std::span<uint8_t> room) {
   for (UniqueFd* fd : {&program.cwd, &program.null, &program.out, &program.err}) {
     if (Result<void> lifted = LiftAboveStandard(*fd); !lifted) return Refusal(lifted.error());
   }
-  const sigset_t unblocked = CatchSignals();
+  sigset_t waiting;
+  CatchSignals(&waiting);
   const pid_t pid = Start(program);
   if (pid < 0)
     return Refusal(SysError(ExitCode::kFailed, "start " + Quote(words[0]), errno).error());
@@ -296,11 +196,9 @@ Answer ProcExec(const Request& request, std::span<uint8_t> room) {
   const size_t for_stdout = room.size() - room.size() / 4;
   Stream out(std::move(out_pipe), room.first(for_stdout));
   Stream err(std::move(err_pipe), room.subspan(for_stdout));
-  const int status = Collect(pid, out, err, unblocked);
+  const ProgramEnd end = Supervise(pid, out, err, waiting);
   if (program.error != 0) return StartRefusal(program.error, words[0]);
-  Drain(out);
-  Drain(err);
-  return Report(status, out, err, room);
+  return Report(end, out, err, room);
 }
 
 }  // namespace krux::runtime

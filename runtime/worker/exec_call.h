@@ -7,7 +7,8 @@
 // The program gets stdin = /dev/null, stdout and stderr = pipes, no other descriptor, default
 // signal dispositions, an empty signal mask, its own session and a fixed environment. Its children
 // end with the sandbox. The data part is stdout followed by stderr; data is {"exit" or "signal",
-// "stdout_bytes", "stderr_bytes"}. What exceeds the room is read and thrown away: truncated.
+// "stdout_bytes", "stderr_bytes"}. A program that prints more than there is room for is ended
+// (runtime/worker/init_stub.h); what fits is returned.
 #pragma once
 
 #include <cstdint>

@@ -3,8 +3,9 @@
 //
 //   sandbox::WorkerEntry entry = &runtime::Serve;   // krux-spawnd's main passes it in
 //
-// The meta part is {"code": exit code, "data": map, "message": text, "truncated": bool}. The data
-// part is the content of the file (fs.read) or stdout followed by stderr (proc.exec).
+// The meta part is {"code": exit code, "data": map, "limit": sandbox::Limit, "message": text,
+// "truncated": bool}. The data part is the content of the file (fs.read) or stdout followed by
+// stderr (proc.exec).
 #pragma once
 
 #include "sandbox/worker_entry.h"

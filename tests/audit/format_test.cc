@@ -161,6 +161,38 @@ TEST(Format, BothCborJudgesAgree) {
   }
 }
 
+// Writer and verifier each know how many endings there are, and what usage may be null.
+TEST(Format, EveryEndingAndEveryUsage) {
+  TestFolder folder;
+  auto log = Log::Open(folder.Options());
+  ASSERT_TRUE(log) << log.error().message;
+  uint8_t call = 0;
+  const auto append = [&](const Outcome& filled) {
+    Draft intent = IntentDraft(++call);
+    const auto began = (*log)->Append({&intent, 1});
+    Outcome outcome = filled;
+    outcome.call_id = *intent.body.Find(0u)->bytes();
+    outcome.intent_seq = began[0].seq;
+    Draft draft = ToDraft(outcome);
+    EXPECT_EQ((*log)->Append({&draft, 1})[0].error, "");
+  };
+  for (int status = 0; status <= static_cast<int>(Status::kOutput); ++status) {
+    Outcome outcome;
+    outcome.status = static_cast<Status>(status);
+    EXPECT_EQ(std::string(Name(outcome.status)) == "unknown", outcome.status == Status::kUnknown);
+    append(outcome);
+  }
+  Outcome outcome;
+  outcome.read_bytes = 4096;
+  outcome.written_bytes = uint64_t{1} << 40;
+  for (const int64_t files : {int64_t{0}, int64_t{-1}, int64_t{1'000'000}, INT64_MIN, INT64_MAX}) {
+    outcome.files = files;
+    append(outcome);
+  }
+  ASSERT_TRUE((*log)->Checkpoint());
+  EXPECT_EQ(folder.Verify().exit, 0) << Describe(folder.Verify());
+}
+
 TEST(Format, KruxVerifySaysItInItsExitCode) {
   TestFolder folder;
   MakeLog(folder);

@@ -409,6 +409,16 @@ TEST(Verify, RecordsThatAreNotOfTheFormat) {
   record = RecordOf(good[2]);
   record.Set(9u, 0u);
   check("unknown key", cbor::Encode(record));
+  const auto body = [&](uint64_t key, cbor::Value value) {
+    cbor::Map changed = RecordOf(good[2]);
+    cbor::Map inner = *changed.Find(7u)->map();
+    inner.Set(key, std::move(value));
+    changed.Set(7u, std::move(inner));
+    return cbor::Encode(changed);
+  };
+  check("an ending that does not exist", body(2, 11u));
+  check("usage of five", body(7, cbor::Array{1u, 1u, 1u, nullptr, nullptr}));
+  check("files that are text", body(7, cbor::Array{1u, 1u, 1u, nullptr, nullptr, "7"}));
   cbor::Bytes bytes = good[2].record;
   bytes.push_back(0);
   check("bytes behind", bytes);

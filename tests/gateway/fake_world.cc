@@ -204,6 +204,7 @@ UniqueFd GoodResult(ExitCode code, const std::string& data) {
       cbor::Encode(cbor::Map{{"code", static_cast<uint64_t>(ToInt(code))},
                              {"data", cbor::Map{{"bytes", uint64_t{data.size()}}}},
                              {"message", ""},
+                             {"limit", 0u},
                              {"truncated", false}});
   return MakeResult({sandbox::kResultMagic, static_cast<uint32_t>(meta.size()), data.size()}, meta,
                     data);

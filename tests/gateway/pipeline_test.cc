@@ -332,14 +332,18 @@ TEST(Pipeline, ArgumentsAreNeverInTheClearPartOfARecord) {
 
 // What a hostile worker may leave behind: none of it reaches the client as a result.
 TEST(Pipeline, AMalformedResultIsAFailureWithoutAByte) {
-  const cbor::Bytes good = cbor::Encode(
-      cbor::Map{{"code", 0}, {"data", cbor::Map{}}, {"message", ""}, {"truncated", false}});
+  const cbor::Bytes good = cbor::Encode(cbor::Map{
+      {"code", 0}, {"data", cbor::Map{}}, {"message", ""}, {"limit", 0u}, {"truncated", false}});
   const auto size = static_cast<uint32_t>(good.size());
   const uint32_t magic = sandbox::kResultMagic;
-  const cbor::Bytes extra = cbor::Encode(cbor::Map{
-      {"code", 0}, {"data", cbor::Map{}}, {"message", ""}, {"truncated", false}, {"seq", 1}});
-  const cbor::Bytes claims = cbor::Encode(
-      cbor::Map{{"code", 75}, {"data", cbor::Map{}}, {"message", ""}, {"truncated", false}});
+  const cbor::Bytes extra = cbor::Encode(cbor::Map{{"code", 0},
+                                                   {"data", cbor::Map{}},
+                                                   {"message", ""},
+                                                   {"limit", 0u},
+                                                   {"truncated", false},
+                                                   {"seq", 1}});
+  const cbor::Bytes claims = cbor::Encode(cbor::Map{
+      {"code", 75}, {"data", cbor::Map{}}, {"message", ""}, {"limit", 0u}, {"truncated", false}});
   const cbor::Bytes floats = {0xa1, 0x64, 'c', 'o', 'd', 'e', 0xf9, 0, 0};
   const struct {
     const char* what;

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -133,16 +134,29 @@ TEST(ProcExecTest, WhatIsNoProgram) {
   EXPECT_EQ(Exec({"no-such-program-anywhere"}).code, ExitCode::kNotFound);
 }
 
-TEST(ProcExecTest, ExcessIsThrownAwayAndSaid) {
+TEST(ProcExecTest, AProgramThatPrintsTooMuchIsEnded) {
   ServeOptions options;
   options.capacity = 64 * 1024;
-  const Served served = Shell(
-      "head -c 5000000 /dev/zero | tr '\\0' o; head -c 5000000 /dev/zero | tr '\\0' e >&2; exit 3",
-      options);
-  EXPECT_EQ(served.Number("exit"), 3u) << "the program ran to its end: " << served.message;
+  const Served served = Shell("printf e >&2; exec yes o", options);
+  EXPECT_EQ(served.code, ExitCode::kFailed);
+  EXPECT_EQ(served.limit, sandbox::Limit::kOutput) << served.message;
+  EXPECT_EQ(served.Number("signal"), static_cast<uint64_t>(SIGKILL));
   EXPECT_TRUE(served.truncated);
-  EXPECT_EQ(Stdout(served), std::string(48 * 1024, 'o'));
-  EXPECT_EQ(Stderr(served), std::string(16 * 1024, 'e'));
+  EXPECT_EQ(Stdout(served).size(), 48u * 1024) << "three quarters of the room";
+  EXPECT_EQ(Stderr(served), "e");
+  const Served errors = Shell("printf o; exec yes e >&2", options);
+  EXPECT_EQ(errors.limit, sandbox::Limit::kOutput);
+  EXPECT_EQ(Stdout(errors), "o");
+  EXPECT_EQ(Stderr(errors).size(), 16u * 1024);
+}
+
+TEST(ProcExecTest, TooMuchIsTooMuchAlsoWhereTheProgramEndedByItself) {
+  ServeOptions options;
+  options.capacity = 4096;
+  const Served served = Shell("head -c 5000 /dev/zero", options);
+  EXPECT_EQ(served.code, ExitCode::kFailed);
+  EXPECT_EQ(served.limit, sandbox::Limit::kOutput);
+  EXPECT_TRUE(served.truncated);
 }
 
 TEST(ProcExecTest, ExactlyWhatFitsIsNotTruncated) {
@@ -172,7 +186,7 @@ TEST(ProcExecTest, OrphansAreReaped) {
   EXPECT_EQ(served.Number("exit"), 0u);
 }
 
-TEST(ProcExecTest, TerminationIsPassedOn) {
+TEST(ProcExecTest, WhenTimeIsUpTheProgramIsTold) {
   TempTree tree;
   const std::string ready = tree / "ready";
   ServeOptions options;
@@ -187,6 +201,41 @@ TEST(ProcExecTest, TerminationIsPassedOn) {
   EXPECT_EQ(served.exit, 0) << "the worker itself goes on and answers";
   EXPECT_EQ(served.Number("exit"), 7u) << served.message;
   EXPECT_EQ(Stdout(served), "bye\n");
+  EXPECT_TRUE(served.truncated) << "nobody knows what else it would have printed";
+}
+
+TEST(ProcExecTest, WhenTimeIsUpAProgramThatDoesNotListenIsKilledAndItsOutputKept) {
+  TempTree tree;
+  const std::string ready = tree / "ready";
+  ServeOptions options;
+  options.meanwhile = [&](pid_t worker) {
+    for (int i = 0; i < 2000 && access(ready.c_str(), F_OK) != 0; ++i)
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    kill(worker, SIGTERM);
+  };
+  const Served served = Shell(
+      "trap '' TERM; echo so far; touch " + ready + "; while :; do sleep 0.05; done", options);
+  EXPECT_EQ(served.exit, 0);
+  EXPECT_EQ(served.Number("signal"), static_cast<uint64_t>(SIGKILL)) << served.message;
+  EXPECT_EQ(Stdout(served), "so far\n");
+  EXPECT_TRUE(served.truncated);
+}
+
+TEST(ProcExecTest, AProgramThatFailsAtALimitSaysWhich) {
+  ServeOptions options;
+  options.before = [] {
+    const rlimit bytes = {4096, 4096};
+    setrlimit(RLIMIT_FSIZE, &bytes);
+    const rlimit second = {1, 1};
+    setrlimit(RLIMIT_CPU, &second);
+  };
+  TempTree tree;
+  const Served file = Shell("exec head -c 10000 /dev/zero > " + tree / "file", options);
+  EXPECT_EQ(file.limit, sandbox::Limit::kFileSize) << file.message;
+  const Served spin = Shell("while :; do :; done", options);
+  EXPECT_EQ(spin.limit, sandbox::Limit::kCpu) << spin.message;
+  EXPECT_EQ(Shell("exit 1", options).limit, sandbox::Limit::kNone);
+  EXPECT_EQ(Shell("kill -KILL $$", options).limit, sandbox::Limit::kNone) << "killed by itself";
 }
 
 }  // namespace

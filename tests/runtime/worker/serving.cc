@@ -11,7 +11,6 @@
 #include <fstream>
 
 #include "runtime/worker/serve.h"
-#include "sandbox/result.h"
 #include "sandbox/seccomp.h"
 
 namespace krux::runtime {
@@ -50,6 +49,7 @@ void ReadAnswer(const uint8_t* map, uint64_t capacity, Served& served) {
   served.data = r.Submap("data");
   served.message = r.Text("message");
   served.truncated = r.Boolean("truncated");
+  served.limit = static_cast<sandbox::Limit>(r.Uint("limit", 255));
   ASSERT_TRUE(r.Finish());
   served.meta_bytes = header.meta_bytes;
   served.bytes.assign(reinterpret_cast<const char*>(map) + sandbox::kResultDataOffset,

@@ -12,6 +12,7 @@
 
 #include "base/error.h"
 #include "runtime/request.h"
+#include "sandbox/result.h"
 #include "sandbox/spec.h"
 
 namespace krux::runtime {
@@ -47,6 +48,7 @@ struct Served {
   cbor::Map data;
   std::string message;
   bool truncated = false;
+  sandbox::Limit limit = sandbox::Limit::kNone;
   std::string bytes;  // the data part
   size_t meta_bytes = 0;
 
