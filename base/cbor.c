@@ -123,9 +123,9 @@ static enum krux_cbor_status read_head(const uint8_t* in, size_t size, uint64_t*
 }
 
 enum krux_cbor_status krux_cbor_next(struct krux_cbor_reader* r, struct krux_cbor_item* item) {
-  const uint8_t* in = r->in + r->at;
   const size_t left = r->size - r->at;
   if (left == 0) return KRUX_CBOR_TRUNCATED;
+  const uint8_t* in = r->in + r->at;
   const unsigned major = in[0] >> 5;
   if (major == 6) return KRUX_CBOR_UNSUPPORTED;
   if (major == 7) {

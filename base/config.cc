@@ -4,20 +4,14 @@
 #include <fstream>
 #include <sstream>
 
-#define TOML_EXCEPTIONS 0
-#include <toml++/toml.h>
+#include "base/toml.h"
 
 namespace krux {
 namespace {
 
-std::string At(std::string_view file, const toml::source_region& where) {
-  return std::string(file) + ":" + std::to_string(where.begin.line) + ":" +
-         std::to_string(where.begin.column) + ": ";
-}
-
 std::unexpected<Error> Wrong(std::string_view file, const toml::node& node,
                              const std::string& why) {
-  return Fail(ExitCode::kConfig, "config", At(file, node.source()) + why);
+  return Fail(ExitCode::kConfig, "config", TomlPlace(file, node.source()) + why);
 }
 
 Result<void> ReadSandbox(const toml::table& table, std::string_view file, Config& config) {
@@ -49,13 +43,9 @@ Result<void> ReadSandbox(const toml::table& table, std::string_view file, Config
 }  // namespace
 
 Result<Config> ParseConfig(std::string_view text, std::string_view file) {
-  const toml::parse_result parsed = toml::parse(text, file);
-  if (!parsed) {
-    return Fail(ExitCode::kConfig, "config",
-                At(file, parsed.error().source()) + std::string(parsed.error().description()));
-  }
+  const toml::table parsed = KRUX_TRY(ParseToml(text, file));
   Config config;
-  for (const auto& [key, node] : parsed.table()) {
+  for (const auto& [key, node] : parsed) {
     if (key == "ceiling") {
       config.ceiling = node.value_exact<std::string>();
       if (!config.ceiling) return Wrong(file, node, "`ceiling` must be the name of a profile");

@@ -2,10 +2,8 @@
 #include <algorithm>
 #include <array>
 
-#define TOML_EXCEPTIONS 0
-#include <toml++/toml.h>
-
 #include "base/path.h"
+#include "base/toml.h"
 #include "policy/nearest.h"
 #include "policy/policy_file.h"
 
@@ -36,9 +34,8 @@ class Reader {
   Reader(std::string_view text, std::string_view file) : file_(file), text_(text) {}
 
   Result<Policy> Read() {
-    const toml::parse_result parsed = toml::parse(text_, file_);
-    if (!parsed) return Wrong(parsed.error().source(), std::string(parsed.error().description()));
-    root_ = &parsed.table();
+    const toml::table parsed = KRUX_TRY(ParseToml(text_, file_));
+    root_ = &parsed;
     static constexpr auto kKeys = std::to_array<std::string_view>(
         {"krux", "name", "extends", "levels", "capabilities", "paths", "exec", "isolation"});
     KRUX_TRY(OnlyKeys(*root_, "", kKeys));
@@ -63,9 +60,7 @@ class Reader {
 
  private:
   std::unexpected<Error> Wrong(const toml::source_region& where, const std::string& why) const {
-    std::string message = file_ + ":" + std::to_string(where.begin.line) + ":" +
-                          std::to_string(where.begin.column) + ": " + why;
-    return Fail(ExitCode::kConfig, "policy", std::move(message));
+    return Fail(ExitCode::kConfig, "policy", TomlPlace(file_, where) + why);
   }
 
   // "read_only:12 paths.read"

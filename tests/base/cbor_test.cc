@@ -186,6 +186,9 @@ TEST(Cbor, WhatIsNotDeterministicIsRefused) {
   }
 }
 
+// Regression: the bytes of an empty span may be a null pointer, to which nothing may be added.
+TEST(Cbor, NoBytesAtAllAreCutOff) { EXPECT_FALSE(Decode(std::span<const uint8_t>())); }
+
 TEST(Cbor, Utf8IsStrict) {
   const auto valid = [](std::string_view hex) {
     const Bytes bytes = Hex(hex);

@@ -120,6 +120,14 @@ TEST(PolicyFileTest, AnyTextGetsAnAnswer) {
   }
 }
 
+// Regression: both ended the process inside the TOML parser, one at an assertion, one behind it.
+TEST(PolicyFileTest, WhatTheParserThoughtImpossibleIsAnErrorWithItsLine) {
+  EXPECT_EQ(WhyNot("krux = 1\nname = \"t\"\n\n[#\n[paths]\nread = []\n").substr(0, 11),
+            "t.toml:4:1:");
+  EXPECT_EQ(WhyNot("[#").substr(0, 11), "t.toml:1:1:");
+  EXPECT_EQ(WhyNot("krux = 1\nh = \xca\x94x\n").substr(0, 9), "t.toml:2:");
+}
+
 TEST(PolicyFileTest, ExtendsCanOnlyTighten) {
   const Policy child = Parsed(
       "extends = \"read_only\"\n[levels]\nread_files = \"always\"\nrun_exec = \"always\"\n"
