@@ -1,5 +1,7 @@
 #include "gateway/call_records.h"
 
+#include "gateway/file_change.h"
+
 namespace krux::gateway {
 namespace {
 
@@ -41,6 +43,22 @@ Map Inputs(const CallFlow& flow) {
   inputs.Set("contribution", uint64_t{call.contribution});
   inputs.Set("scopes", std::move(scopes));
   return inputs;
+}
+
+// The arguments as the record commits to them: content by size and digest, as if it had come as a
+// descriptor. The log is no second place where files live.
+Value RecordedArgs(const CallFlow& flow) {
+  Map args = flow.args;
+  if (flow.refusal.has_value() && flow.request.args.map() != nullptr)
+    args = *flow.request.args.map();
+  else if (flow.refusal.has_value())
+    return flow.request.args;
+  const runtime::Capability* capability = runtime::FindCapability(flow.request.capability);
+  const runtime::Arg* content = capability != nullptr ? runtime::ContentOf(*capability) : nullptr;
+  const Value* value = content != nullptr ? args.Find(content->name) : nullptr;
+  if (value != nullptr && (value->bytes() != nullptr || value->text() != nullptr))
+    args.Set(content->name, ContentDigest(*value));
+  return args;
 }
 
 audit::DecisionCode CodeInRecord(policy::Verdict verdict) {
@@ -87,7 +105,7 @@ audit::Intent IntentOf(const CallFlow& flow, const Pipeline::Limits& limits) {
   intent.agent = AgentOf(flow.peer);
   intent.capability = flow.request.capability;
   // As bound where binding succeeded: defaults filled in, paths canonical.
-  intent.args = flow.refusal.has_value() ? flow.request.args : Value(flow.args);
+  intent.args = RecordedArgs(flow);
   intent.policy_epoch = limits.policy_epoch;
   intent.peer = Map{{"pid", uint64_t(flow.peer.pid)},
                     {"uid", uint64_t{flow.peer.uid}},
@@ -134,6 +152,8 @@ audit::Outcome OutcomeOf(const CallFlow& flow) {
                          {"sha256", flow.result.bytes_sha256},
                          {"data_sha256", flow.result.data_sha256},
                          {"truncated", flow.result.truncated}};
+    if (flow.capability->work_class == sandbox::WorkClass::kWrite)
+      RecordChange(flow.result.data, *outcome.result.map());
   }
   return outcome;
 }

@@ -6,6 +6,7 @@
 
 #include "base/digest.h"
 #include "gateway/call_records.h"
+#include "gateway/file_change.h"
 
 namespace krux::gateway {
 namespace {
@@ -21,6 +22,17 @@ Stage After(CallFlow& flow, Result<void> stage, Stage next) {
   if (stage) return next;
   flow.refusal = std::move(stage.error());
   return Stage::kRecord;
+}
+
+// A call that writes says what it did, and what it says goes into the record: it must hold.
+void CheckWritten(CallFlow& flow, Ending& ending) {
+  const runtime::Arg* content = runtime::ContentOf(*flow.capability);
+  if (flow.capability->work_class != sandbox::WorkClass::kWrite || content == nullptr) return;
+  const cbor::Map digest = ContentDigest(*flow.args.Find(content->name));
+  auto holds = CheckChange(flow.result.data, digest, ending.code == ExitCode::kOk);
+  if (holds) return;
+  flow.result.data = cbor::Map();
+  ending = {audit::Status::kFailed, ExitCode::kFailed, flow.done->status, holds.error().message};
 }
 
 }  // namespace
@@ -278,6 +290,7 @@ void Pipeline::Collect(CallFlow& flow) {
   // Of a call that its time limit ended, what came out until then is worth having.
   if (answer && MayAnswer(flow.done->end)) flow.result = std::move(*answer);
   if (ending.limit != sandbox::Limit::kNone) NameLimit(flow.result, ending.limit);
+  if (flow.result.memfd.valid()) CheckWritten(flow, ending);
   End(flow, std::move(ending));
 }
 

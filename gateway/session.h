@@ -43,9 +43,9 @@ struct Session {
   cbor::Bytes policy_hash;  // SHA-256 of policy.text, under which the log keeps the text
   uint64_t generation = 1;  // of the policy: a change makes every template stale
   policy::State state;
-  TemplateSlot templates[2];  // by sandbox::WorkClass
-  size_t in_flight = 0;       // calls that have not been answered
-  bool unrecorded = false;    // its opening could not be logged: no call may run
+  TemplateSlot templates[sandbox::kWorkClasses];  // by sandbox::WorkClass
+  size_t in_flight = 0;                           // calls that have not been answered
+  bool unrecorded = false;  // its opening could not be logged: no call may run
 };
 
 class SessionTable {

@@ -19,6 +19,8 @@ constexpr uint64_t kMaxEntries = 1000;
 constexpr uint64_t kMaxWords = 256;
 constexpr size_t kMaxArgvBytes = 32 * 1024;  // all words together
 constexpr uint64_t kMaxTimeoutMs = 600'000;
+constexpr uint64_t kMaxInline = 16 * 1024;  // content in the call itself; a Request holds 40 KiB
+constexpr size_t kDigestDigits = 64;
 
 constexpr Arg kReadArgs[] = {
     {"path", ArgType::kPath, true, kMaxPathBytes, 0, "the file, an absolute path"},
@@ -34,6 +36,12 @@ constexpr Arg kListArgs[] = {
 constexpr Arg kStatArgs[] = {
     {"path", ArgType::kPath, true, kMaxPathBytes, 0, "the file or directory, an absolute path"},
 };
+constexpr Arg kWriteArgs[] = {
+    {"path", ArgType::kPath, true, kMaxPathBytes, 0, "the file, an absolute path"},
+    {"content", ArgType::kContent, true, kMaxInline, 0, "what the file holds afterwards, whole"},
+    {"expect", ArgType::kExpect, false, kDigestDigits, 0,
+     "what the file must be now: `absent`, or the SHA-256 of its content; without it, anything"},
+};
 constexpr Arg kExecArgs[] = {
     {"argv", ArgType::kTextList, true, kMaxWords, 0,
      "the program and its arguments; no shell reads them"},
@@ -45,6 +53,41 @@ constexpr Arg kExecArgs[] = {
 using policy::Dimension;
 using policy::Risk;
 using sandbox::WorkClass;
+
+constexpr std::string_view kWriteNotes =
+    "The new content goes into a file of its own in the same directory (`.krux-` and sixteen hex "
+    "digits), is synced, and takes the place of the old file by rename; then the directory is "
+    "synced. "
+    "So readers see the old file or the new one, another name (hard link) of the old file keeps "
+    "the "
+    "old content, and a call that is killed leaves the old file, or the new one, and at most that "
+    "one "
+    "file beside it. A file that exists keeps its permission bits, without set-user-ID, "
+    "set-group-ID "
+    "and sticky; a new one gets 0644. Owner and group are the caller's; access lists and extended "
+    "attributes are not carried over. The directory must exist. A file that the caller may not "
+    "write "
+    "or read is not replaced, although rename(2) would do it.\n\n"
+    "Links on the way are followed where they are relative and stay inside the grant, at most 40 "
+    "of "
+    "them; the last name is never followed: a link, a directory, a pipe, a socket or a device "
+    "there "
+    "is refused (65). Each name is opened by itself, `O_PATH|O_NOFOLLOW`, from the directory "
+    "before "
+    "it, and the path that results is matched against the policy again. openat2(2) would resolve a "
+    "path in one step, but takes its mode through a pointer, which no filter can follow; without "
+    "it "
+    "the filter of this class sees every mode and every flag, and refuses set-user-ID bits, links "
+    "to "
+    "write through, and any way to open an existing file for writing.\n\n"
+    "The answer holds size and SHA-256 of the file `before` and `after`, and so does the outcome "
+    "record. `expect` makes the call fail (1), with the file as it is, unless the file is what the "
+    "caller believes; a file that somebody else changes while the call runs is not replaced, "
+    "except "
+    "in the instant between the last look and the rename. Files that tools run or obey unasked "
+    "(git "
+    "hooks, CI, Makefile, package.json, shell start files, instructions to agents: "
+    "`runtime/write_risk.cc`) are risk `elevated`.";
 
 constexpr Capability kCatalog[] = {
     {"fs.read", "read the bytes of a regular file",
@@ -58,6 +101,10 @@ constexpr Capability kCatalog[] = {
     {"fs.stat", "tell type, size and dates of a path",
      "you need to know whether and as what a path exists", "content (fs.read), names (fs.list)",
      kStatArgs, Dimension::kReadFiles, Risk::kLow, WorkClass::kFs},
+    {"fs.write", "give a file new content, whole or not at all",
+     "you know the whole content that a file shall have",
+     "directories; changing a part of a large file; making a path's directories", kWriteArgs,
+     Dimension::kWriteFiles, Risk::kLow, WorkClass::kWrite, kWriteNotes},
     {"proc.exec",
      "run a program in WORK, without network and without a shell; what it leaves running ends with "
      "it",
@@ -138,6 +185,32 @@ Result<cbor::Value> BindTextList(const Capability& capability, const Arg& arg,
   return value;
 }
 
+Result<cbor::Value> BindContent(const Capability& capability, const Arg& arg,
+                                const cbor::Value& value) {
+  cbor::Bytes bytes;
+  if (const std::string* text = value.text())
+    bytes.assign(text->begin(), text->end());
+  else if (value.bytes() != nullptr)
+    bytes = *value.bytes();
+  else
+    return Bad(capability, Quote(arg.name) + " must be bytes or text");
+  if (bytes.size() > arg.max) {
+    return Bad(capability, Quote(arg.name) + " is longer than " + std::to_string(arg.max) +
+                               " bytes; send it as the descriptor of the call");
+  }
+  return cbor::Value(std::move(bytes));
+}
+
+Result<cbor::Value> BindExpect(const Capability& capability, const Arg& arg,
+                               const cbor::Value& value) {
+  const std::string* text = value.text();
+  const bool digest = text != nullptr && text->size() == kDigestDigits &&
+                      text->find_first_not_of("0123456789abcdef") == std::string::npos;
+  if (digest || (text != nullptr && *text == "absent")) return value;
+  return Bad(capability,
+             Quote(arg.name) + " must be `absent` or a SHA-256 as 64 lower-case hex digits");
+}
+
 Result<cbor::Value> BindOne(const Capability& capability, const Arg& arg,
                             const cbor::Value& value) {
   switch (arg.type) {
@@ -149,10 +222,10 @@ Result<cbor::Value> BindOne(const Capability& capability, const Arg& arg,
       return BindUint(capability, arg, value);
     case ArgType::kTextList:
       return BindTextList(capability, arg, value);
-    case ArgType::kBytes:
-      if (value.bytes() == nullptr) return Bad(capability, Quote(arg.name) + " must be bytes");
-      if (value.bytes()->size() > arg.max) return Bad(capability, Quote(arg.name) + " is too long");
-      return value;
+    case ArgType::kContent:
+      return BindContent(capability, arg, value);
+    case ArgType::kExpect:
+      return BindExpect(capability, arg, value);
   }
   return Bad(capability, Quote(arg.name) + " has no type");
 }
@@ -187,14 +260,29 @@ std::string_view SuggestCapability(std::string_view name) {
   return policy::Nearest(name, names);
 }
 
-Result<cbor::Map> Bind(const Capability& capability, const cbor::Value& args) {
+const Arg* ContentOf(const Capability& capability) {
+  const auto found = std::ranges::find(capability.args, ArgType::kContent, &Arg::type);
+  return found == capability.args.end() ? nullptr : &*found;
+}
+
+Result<cbor::Map> Bind(const Capability& capability, const cbor::Value& args, const Input* input) {
   const cbor::Map* given = args.map();
   if (given == nullptr) return Bad(capability, "arguments must be a map");
   KRUX_TRY(OnlyKnown(capability, *given));
   cbor::Map bound;
+  if (input != nullptr) {
+    const Arg* content = ContentOf(capability);
+    if (content == nullptr)
+      return Bad(capability, "takes no content; send the call without a descriptor");
+    if (given->Find(content->name) != nullptr)
+      return Bad(capability, Quote(content->name) + " came twice, also as a descriptor");
+    bound.Set(content->name, cbor::Map{{"bytes", input->bytes}, {"sha256", input->sha256}});
+  }
   for (const Arg& arg : capability.args) {
     if (const cbor::Value* value = given->Find(arg.name)) {
       bound.Set(arg.name, KRUX_TRY(BindOne(capability, arg, *value)));
+    } else if (bound.Find(arg.name) != nullptr) {
+      continue;  // came as a descriptor
     } else if (arg.required) {
       return Bad(capability, "needs " + Quote(arg.name) + ": " + std::string(arg.help));
     } else if (arg.type == ArgType::kUint) {

@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <span>
+#include <string>
 #include <string_view>
 
 #include "base/cbor_value.h"
@@ -15,7 +16,15 @@
 
 namespace krux::runtime {
 
-enum class ArgType : uint8_t { kPath, kText, kUint, kTextList, kBytes };
+enum class ArgType : uint8_t {
+  kPath,
+  kText,
+  kUint,
+  kTextList,
+  kContent,  // the bulk of a call: bytes or text, or what came as its descriptor. At most one a
+             // call
+  kExpect,   // "absent" or a SHA-256 in lower-case hex: what a file must be for the call to go on
+};
 
 struct Arg {
   std::string_view name;
@@ -36,6 +45,7 @@ struct Capability {
   policy::Dimension dimension;
   policy::Risk risk;
   sandbox::WorkClass work_class;
+  std::string_view notes = {};  // for docs/CATALOG.md: what else one has to know, paragraphs
 };
 
 std::span<const Capability> Catalog();
@@ -44,10 +54,20 @@ const Capability* FindCapability(std::string_view name);
 // The nearest name for a message, empty when nothing is near.
 std::string_view SuggestCapability(std::string_view name);
 
+// The kContent argument of a capability; null where it takes none.
+const Arg* ContentOf(const Capability& capability);
+
+// What came with a call as a sealed memfd.
+struct Input {
+  uint64_t bytes = 0;
+  cbor::Bytes sha256;
+};
+
 // Checks `args` against the catalog: unknown, missing, mistyped, oversized arguments are kBadData;
 // paths are absolute, made canonical (base/path.h) and free of NUL. Missing optional ones get
-// defaults.
-Result<cbor::Map> Bind(const Capability& capability, const cbor::Value& args);
+// defaults. Content is bytes, or, where it came as `input`, {"bytes", "sha256"}.
+Result<cbor::Map> Bind(const Capability& capability, const cbor::Value& args,
+                       const Input* input = nullptr);
 
 // JSON Schema (2020-12) of the arguments, as text.
 std::string ArgsSchema(const Capability& capability);

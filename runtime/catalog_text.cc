@@ -34,9 +34,11 @@ std::string ArgSchema(const Arg& arg) {
       return fmt::format(
           R"({{"type":"array","items":{{"type":"string"}},"minItems":{},"maxItems":{},"description":{}}})",
           arg.required ? 1 : 0, arg.max, help);
-    case ArgType::kBytes:
-      return fmt::format(R"({{"type":"string","contentEncoding":"base64","description":{}}})",
-                         help);
+    case ArgType::kContent:
+      return fmt::format(R"({{"type":"string","description":{}}})", help);
+    case ArgType::kExpect:
+      return fmt::format(
+          R"({{"type":"string","pattern":"^(absent|[0-9a-f]{{64}})$","description":{}}})", help);
   }
   return "{}";
 }
@@ -51,8 +53,11 @@ std::string TypeName(const Arg& arg) {
       return fmt::format("number, 0 to {}", arg.max);
     case ArgType::kTextList:
       return fmt::format("list of at most {} texts", arg.max);
-    case ArgType::kBytes:
-      return "bytes";
+    case ArgType::kContent:
+      return fmt::format("bytes or text, at most {}; up to {} as descriptor", arg.max,
+                         sandbox::kMaxInputBytes);
+    case ArgType::kExpect:
+      return "`absent` or 64 hex digits";
   }
   return "";
 }
@@ -71,6 +76,7 @@ std::string OneCapability(const Capability& capability) {
       fallback = std::to_string(arg.default_value);
     text += fmt::format("| `{}` | {} | {} | {} |\n", arg.name, TypeName(arg), fallback, arg.help);
   }
+  if (!capability.notes.empty()) text += fmt::format("\n{}\n", capability.notes);
   return text;
 }
 

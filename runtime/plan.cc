@@ -4,6 +4,7 @@
 
 #include "base/path.h"
 #include "runtime/request.h"
+#include "runtime/write_risk.h"
 
 namespace krux::runtime {
 namespace {
@@ -90,6 +91,40 @@ void PlanFiles(Plan& plan, const policy::Policy& policy, const cbor::Map& args,
   plan.spec.landlock = {{work, true, false, false}};
 }
 
+// The trees that `path` may be written in: those of the scope that hold it, and WORK where only a
+// pattern that is no tree covers it (the worker matches the scope again on what it found).
+std::vector<std::string> WriteTrees(const policy::Policy& policy, const std::string& path,
+                                    const std::string& work) {
+  std::vector<std::string> trees = InWork(policy::Trees(policy.write_paths), work);
+  std::erase_if(trees, [&](const std::string& tree) { return !Within(tree, path); });
+  return trees.empty() ? std::vector<std::string>{work} : trees;
+}
+
+void PlanWrite(Plan& plan, const policy::Policy& policy, const cbor::Map& args,
+               const std::string& work) {
+  const std::string path = Text(args, "path");
+  AddBit(plan.call, policy::CheckPath(policy.write_paths, path), path, "paths.write");
+  // What is replaced is read first, and its digest goes to the caller.
+  AddPathBits(plan.call, policy, path, work);
+  plan.call.risk = std::max(plan.call.risk, WriteRisk(path, work));
+  plan.call.contribution = policy::kPrivateData;
+  // Others run such a file by themselves: what it says leaves the sandbox.
+  if (plan.call.risk != policy::Risk::kLow) plan.call.contribution |= policy::kExfilVector;
+  for (std::string& tree : WriteTrees(policy, path, work))
+    plan.spec.landlock.push_back({std::move(tree), true, true, false});
+  plan.template_spec.work_writable = true;
+}
+
+// Content that comes as a descriptor: bound as {"bytes", "sha256"}.
+void PlanInput(sandbox::Spec& spec, const Capability& capability, const cbor::Map& args) {
+  const Arg* arg = ContentOf(capability);
+  const cbor::Value* content = arg != nullptr ? args.Find(arg->name) : nullptr;
+  if (content == nullptr || content->map() == nullptr) return;
+  const cbor::Value* bytes = content->map()->Find("bytes");
+  spec.has_input = true;
+  spec.input_bytes = bytes != nullptr && bytes->uint() != nullptr ? *bytes->uint() : 0;
+}
+
 void PlanProgram(Plan& plan, const policy::Policy& policy, const cbor::Map& args,
                  const std::string& work) {
   const std::vector<std::string> argv = Argv(args);
@@ -149,6 +184,12 @@ bool Granted(const sandbox::PathRule& rule, const sandbox::Spec& spec, const pol
     return request && !rule.write && !rule.exec &&
            SamePatterns(request->read_scope, policy.read_paths);
   }
+  if (spec.work_class == sandbox::WorkClass::kWrite) {
+    const Result<Request> request = DecodeRequest(spec.request);
+    return request && !rule.exec && MayWrite(policy) &&
+           SamePatterns(request->read_scope, policy.read_paths) &&
+           SamePatterns(request->write_scope, policy.write_paths);
+  }
   if (rule.read && !WithinOne(policy::Trees(policy.read_paths), rule.path)) return false;
   if (rule.write && !(MayWrite(policy) && WithinOne(policy::Trees(policy.write_paths), rule.path)))
     return false;
@@ -193,8 +234,13 @@ Result<Plan> MakePlan(const Capability& capability, const cbor::Map& args,
   plan.template_spec.generation = session.generation;
   plan.template_spec.work_class = capability.work_class;
 
+  PlanInput(spec, capability, args);
   Request request{std::string(capability.name), args, {}, bound.read_paths};
-  if (capability.work_class == sandbox::WorkClass::kExec) {
+  if (capability.work_class == sandbox::WorkClass::kWrite) {
+    request.write_scope = bound.write_paths;
+    request.work = session.work;
+    PlanWrite(plan, bound, args, session.work);
+  } else if (capability.work_class == sandbox::WorkClass::kExec) {
     if (args.Find("cwd") == nullptr) request.args.Set("cwd", session.work);
     PlanProgram(plan, bound, request.args, session.work);
     request.read_scope = {};  // programs are bounded by the kernel's rules alone

@@ -1,5 +1,6 @@
 #include "runtime/request.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace krux::runtime {
@@ -68,24 +69,37 @@ Result<Grant> GrantFrom(const cbor::Value& value) {
   return grant;
 }
 
+Result<cbor::Array> ScopeValue(const policy::Scope& scope) {
+  cbor::Array clauses;
+  for (const policy::Clause& clause : scope.clauses) {
+    // The parts of such a pattern are relative to a WORK that nobody named; on the wire they would
+    // look absolute.
+    if (std::ranges::any_of(clause.allow, &policy::Pattern::in_work))
+      return Fail(ExitCode::kInternal, "plan", "a pattern of the request has no WORK yet");
+    clauses.push_back(ClauseValue(clause));
+  }
+  return clauses;
+}
+
+Result<policy::Scope> ScopeFrom(const cbor::Array& clauses) {
+  policy::Scope scope;
+  for (const cbor::Value& item : clauses) scope.clauses.push_back(KRUX_TRY(ClauseFrom(item)));
+  return scope;
+}
+
 }  // namespace
 
 Result<cbor::Bytes> EncodeRequest(const Request& request) {
-  for (const policy::Clause& clause : request.read_scope.clauses) {
-    for (const policy::Pattern& pattern : clause.allow) {
-      // Its parts are relative to a WORK that nobody named; on the wire they would look absolute.
-      if (pattern.in_work)
-        return Fail(ExitCode::kInternal, "plan", "a pattern of the request has no WORK yet");
-    }
-  }
-  cbor::Array grants, scope;
+  cbor::Array grants;
   for (const Grant& grant : request.grants) grants.push_back(GrantValue(grant));
-  for (const policy::Clause& clause : request.read_scope.clauses)
-    scope.push_back(ClauseValue(clause));
+  cbor::Array read = KRUX_TRY(ScopeValue(request.read_scope));
+  cbor::Array write = KRUX_TRY(ScopeValue(request.write_scope));
   cbor::Bytes bytes = cbor::Encode(cbor::Map{{"cap", request.capability},
                                              {"args", request.args},
                                              {"grants", std::move(grants)},
-                                             {"read_scopes", std::move(scope)}});
+                                             {"read_scopes", std::move(read)},
+                                             {"write_scopes", std::move(write)},
+                                             {"work", request.work}});
   if (bytes.size() > kMaxRequestBytes) {
     return Fail(ExitCode::kBadData, "plan",
                 "the call and the policy's patterns are larger than 40 KiB together; shorten the "
@@ -101,11 +115,13 @@ Result<Request> DecodeRequest(std::span<const uint8_t> bytes) {
   request.capability = r.Text("cap", 64);
   request.args = r.Submap("args");
   const cbor::Array grants = r.List("grants", 64);
-  const cbor::Array scope = r.List("read_scopes", 64);
+  const cbor::Array read = r.List("read_scopes", 64);
+  const cbor::Array write = r.List("write_scopes", 64);
+  request.work = r.Text("work", 4096);
   KRUX_TRY(r.Finish());
   for (const cbor::Value& item : grants) request.grants.push_back(KRUX_TRY(GrantFrom(item)));
-  for (const cbor::Value& item : scope)
-    request.read_scope.clauses.push_back(KRUX_TRY(ClauseFrom(item)));
+  request.read_scope = KRUX_TRY(ScopeFrom(read));
+  request.write_scope = KRUX_TRY(ScopeFrom(write));
   return request;
 }
 

@@ -29,10 +29,13 @@ struct Request {
   std::string capability;
   cbor::Map args;  // as bound by the catalog
   std::vector<Grant> grants;
-  policy::Scope read_scope;  // bound to WORK; matched again on the resolved path
+  // Bound to WORK; matched again on the resolved path.
+  policy::Scope read_scope = {};
+  policy::Scope write_scope = {};  // of calls that write
+  std::string work = {};           // canonical path of WORK; of calls that write
 };
 
-// Code kBadData when the request is larger than kMaxRequestBytes; the read scope is bound to its
+// Code kBadData when the request is larger than kMaxRequestBytes; the scopes are bound to their
 // WORK (policy::ForWork), else kInternal.
 Result<cbor::Bytes> EncodeRequest(const Request& request);
 Result<Request> DecodeRequest(std::span<const uint8_t> bytes);

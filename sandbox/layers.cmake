@@ -17,8 +17,8 @@ add_custom_command(
   OUTPUT ${layers_generated}/seccomp_filters.h ${layers_generated}/seccomp_filters.cc
   COMMAND krux-seccomp-compile ${CMAKE_SYSTEM_PROCESSOR}
           ${layers_generated}/seccomp_filters.h ${layers_generated}/seccomp_filters.cc
-          Fs=${rules}/fs.rules Exec=${rules}/exec.rules
-  DEPENDS krux-seccomp-compile ${rules}/fs.rules ${rules}/exec.rules
+          Fs=${rules}/fs.rules Exec=${rules}/exec.rules Write=${rules}/write.rules
+  DEPENDS krux-seccomp-compile ${rules}/fs.rules ${rules}/exec.rules ${rules}/write.rules
   COMMENT "Compiling the seccomp rules" VERBATIM)
 
 # --- nftables: the default-drop table → one netlink batch

@@ -15,6 +15,8 @@ namespace {
 
 constexpr CompiledFilter kFs = {generated::kFsFilter, generated::kFsFilterCount,
                                 generated::kFsFilterDigest, generated::kFsFilterTree};
+constexpr CompiledFilter kWrite = {generated::kWriteFilter, generated::kWriteFilterCount,
+                                   generated::kWriteFilterDigest, generated::kWriteFilterTree};
 constexpr CompiledFilter kExec = {generated::kExecFilter, generated::kExecFilterCount,
                                   generated::kExecFilterDigest, generated::kExecFilterTree};
 
@@ -25,7 +27,15 @@ int Chunk(long i) { return syscall(kProbeSyscall, i) == 0 ? 0 : errno; }
 }  // namespace
 
 const CompiledFilter& FilterFor(WorkClass work_class) {
-  return work_class == WorkClass::kExec ? kExec : kFs;
+  switch (work_class) {
+    case WorkClass::kFs:
+      return kFs;
+    case WorkClass::kWrite:
+      return kWrite;
+    case WorkClass::kExec:
+      break;
+  }
+  return kExec;
 }
 
 int LoadFilter(const CompiledFilter& filter) {

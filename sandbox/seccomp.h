@@ -1,5 +1,5 @@
 // Seccomp filters of a worker: compiled when krux is built, loaded raw by the confined child.
-// The rules are sandbox/seccomp/{fs,exec}.rules; docs/PRIVSEP.md says what they are for.
+// The rules are sandbox/seccomp/{fs,write,exec}.rules; docs/PRIVSEP.md says what they are for.
 //
 //   const CompiledFilter& filter = FilterFor(WorkClass::kFs);
 //   if (int error = LoadFilter(filter); error < 0) ...           // child, after no_new_privs

@@ -54,7 +54,7 @@ Result<Limits> LimitsFromValue(const cbor::Value& value) {
   return l;
 }
 
-WorkClass ClassFromNumber(uint64_t n) { return n == 1 ? WorkClass::kExec : WorkClass::kFs; }
+constexpr uint64_t kLastClass = kWorkClasses - 1;
 
 }  // namespace
 
@@ -80,11 +80,12 @@ cbor::Value ToValue(const Spec& spec) {
   cbor::Array rules;
   for (const PathRule& rule : spec.landlock) rules.push_back(RuleToValue(rule));
   return cbor::Map{
-      {"call_id", spec.call_id},       {"session_id", spec.session_id},
-      {"generation", spec.generation}, {"work_class", static_cast<unsigned>(spec.work_class)},
-      {"landlock", std::move(rules)},  {"limits", LimitsToValue(spec.limits)},
-      {"required", spec.required},     {"degraded", spec.degraded},
-      {"request", spec.request}};
+      {"call_id", spec.call_id},        {"session_id", spec.session_id},
+      {"generation", spec.generation},  {"work_class", static_cast<unsigned>(spec.work_class)},
+      {"landlock", std::move(rules)},   {"limits", LimitsToValue(spec.limits)},
+      {"required", spec.required},      {"degraded", spec.degraded},
+      {"request", spec.request},        {"has_input", spec.has_input},
+      {"input_bytes", spec.input_bytes}};
 }
 
 Result<Spec> SpecFromValue(const cbor::Value& value) {
@@ -93,12 +94,14 @@ Result<Spec> SpecFromValue(const cbor::Value& value) {
   spec.call_id = r.Fixed("call_id", 16);
   spec.session_id = r.Fixed("session_id", 16);
   spec.generation = r.Uint("generation");
-  spec.work_class = ClassFromNumber(r.Uint("work_class", 1));
+  spec.work_class = static_cast<WorkClass>(r.Uint("work_class", kLastClass));
   const cbor::Array rules = r.List("landlock", 64);
   const cbor::Value limits = r.Any("limits");
   spec.required = static_cast<LayerMask>(r.Uint("required", kAllLayers));
   spec.degraded = static_cast<LayerMask>(r.Uint("degraded", kAllLayers));
   spec.request = r.ByteString("request");
+  spec.has_input = r.Boolean("has_input");
+  spec.input_bytes = r.Uint("input_bytes", kMaxInputBytes);
   KRUX_TRY(r.Finish());
   for (const cbor::Value& rule : rules) spec.landlock.push_back(KRUX_TRY(RuleFromValue(rule)));
   spec.limits = KRUX_TRY(LimitsFromValue(limits));
@@ -123,7 +126,7 @@ Result<TemplateSpec> TemplateSpecFromValue(const cbor::Value& value) {
   TemplateSpec spec;
   spec.session_id = r.Fixed("session_id", 16);
   spec.generation = r.Uint("generation");
-  spec.work_class = ClassFromNumber(r.Uint("work_class", 1));
+  spec.work_class = static_cast<WorkClass>(r.Uint("work_class", kLastClass));
   spec.work_writable = r.Boolean("work_writable");
   spec.work_exec = r.Boolean("work_exec");
   const cbor::Array trees = r.List("program_trees", 32);

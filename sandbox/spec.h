@@ -45,9 +45,14 @@ Result<Layer> LayerFromName(std::string_view name);
 
 // What runs inside decides the seccomp filter and the template.
 enum class WorkClass : uint8_t {
-  kFs = 0,    // built-in file capabilities: no exec, no socket(2) at all
-  kExec = 1,  // programs: own /proc, /dev, /tmp, the program trees
+  kFs = 0,     // built-in file capabilities that read: no exec, no socket(2) at all
+  kExec = 1,   // programs: own /proc, /dev, /tmp, the program trees
+  kWrite = 2,  // built-in file capabilities that write; otherwise as kFs
 };
+inline constexpr size_t kWorkClasses = 3;
+
+// What may come with a call as one sealed memfd, e.g. the content of a file.
+inline constexpr uint64_t kMaxInputBytes = 16ull << 20;
 
 // A tree of the session's template that this call may use; `path` is the path inside, which equals
 // the path on the host. Paths are absolute and canonical.
@@ -79,6 +84,8 @@ struct Spec {
   LayerMask required = kAllLayers;  // these must be measured to hold
   LayerMask degraded = 0;           // operator's choice: these may be missing
   cbor::Bytes request;              // handed to the worker unread: runtime/worker/request.h
+  bool has_input = false;           // a sealed memfd comes with Spawn
+  uint64_t input_bytes = 0;         // its size, at most kMaxInputBytes
 };
 
 cbor::Value ToValue(const Spec& spec);

@@ -222,6 +222,13 @@ Result<TemplateBuilder> TemplateBuilder::Start(const TemplateSpec& spec,
                                                const mountwire::Mounts& mounts,
                                                std::vector<UniqueFd> fds, bool rootless) {
   if (fds.empty()) return Fail(ExitCode::kSandbox, "mount", "mountd sent no work mount");
+  // Without the map a new file would belong to the worker's outer id, which is nobody's.
+  if (spec.work_class == WorkClass::kWrite && !rootless && mounts.idmap == "none") {
+    return Fail(ExitCode::kSandbox, "mount",
+                "the file system of `" + work_path +
+                    "` cannot map file owners, so new files would not belong to the caller; use a "
+                    "work directory on another file system");
+  }
   auto [ours, theirs] = KRUX_TRY(Channel::Pair());
   Cloned child = KRUX_TRY(CloneProcess(CLONE_NEWNS, -1));
   if (child.pid == 0) {

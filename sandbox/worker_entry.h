@@ -15,6 +15,8 @@ struct WorkerContext {
   int result_fd;          // memfd, laid out as sandbox/result.h
   uint8_t* result_map;    // the whole memfd, mapped read-write before confinement
   uint64_t result_bytes;  // capacity of the data part
+  int input_fd = -1;      // sealed memfd that came with the call; -1: none
+  uint64_t input_bytes = 0;
 };
 
 // Runs after the receipt was found equal to the Spec and the intent is durable. Returns the exit

@@ -47,7 +47,7 @@ const Arg* FindArg(const Capability* capability, std::string_view name) {
 // What the word means where the catalog wants `type`.
 Result<cbor::Value> Typed(ArgType type, const std::string& name, const std::string& word,
                           const std::string& cwd) {
-  if (type == ArgType::kBytes) return cbor::Value(cbor::Bytes(word.begin(), word.end()));
+  if (type == ArgType::kContent) return cbor::Value(cbor::Bytes(word.begin(), word.end()));
   if (!IsUtf8(word)) {
     return Bad("argument `" + name + "`: `" + EscapeLine(word) +
                "` is not UTF-8; krux names files in UTF-8 only");
@@ -67,7 +67,8 @@ Result<cbor::Value> Typed(ArgType type, const std::string& name, const std::stri
     case ArgType::kTextList:
       return cbor::Value(cbor::Array{word});
     case ArgType::kText:
-    case ArgType::kBytes:
+    case ArgType::kContent:
+    case ArgType::kExpect:
       break;
   }
   return cbor::Value(word);

@@ -17,8 +17,10 @@ const char* TypeName(runtime::ArgType type) {
       return "number";
     case runtime::ArgType::kTextList:
       return "words";
-    case runtime::ArgType::kBytes:
+    case runtime::ArgType::kContent:
       return "bytes";
+    case runtime::ArgType::kExpect:
+      return "digest";
   }
   return "?";
 }

@@ -10,7 +10,7 @@
 #include <cstring>
 
 #include "base/path.h"
-#include "runtime/worker/resolver.h"
+#include "runtime/worker/locate.h"
 
 namespace krux::runtime {
 namespace {
@@ -18,56 +18,6 @@ namespace {
 constexpr size_t kMaxNames = 262'144;        // of one directory, kept in memory to be sorted
 constexpr size_t kMaxPageBytes = 48 * 1024;  // of entries in one answer; meta holds at most 60 KiB
 constexpr size_t kEntryOverhead = 48;        // keys, type and heads of one entry, at most
-
-std::string Quote(std::string_view text) { return "`" + SafeText(text) + "`"; }
-
-uint64_t Number(const Request& request, const char* name) {
-  const cbor::Value* value = request.args.Find(name);
-  return value != nullptr && value->uint() != nullptr ? *value->uint() : 0;
-}
-
-// The innermost readable grant that holds `path`; null where there is none.
-const Grant* GrantFor(const Request& request, const std::string& path) {
-  const Grant* best = nullptr;
-  for (const Grant& grant : request.grants) {
-    if (!grant.read ||
-        !krux_path_within(grant.path.data(), grant.path.size(), path.data(), path.size()))
-      continue;
-    if (best == nullptr || grant.path.size() > best->path.size()) best = &grant;
-  }
-  return best;
-}
-
-// The file that `path` names, inside its grant and inside the read scope once every link is gone.
-Result<Found> Locate(const Request& request) {
-  const cbor::Value* value = request.args.Find("path");
-  if (value == nullptr || value->text() == nullptr)
-    return Fail(ExitCode::kInternal, "serve", "request has no path");
-  const std::string& path = *value->text();
-  // For the kernel a NUL ends the name; what the scope was asked about would be another one.
-  if (path.find('\0') != std::string::npos)
-    return Fail(ExitCode::kBadData, "resolve", Quote(path) + " holds a NUL byte");
-  const Grant* grant = GrantFor(request, path);
-  // What was not granted does not exist here, and is not named as anything else.
-  if (grant == nullptr)
-    return Fail(ExitCode::kNotFound, "resolve", Quote(path) + " does not exist");
-  Found found = KRUX_TRY(Resolve(grant->path, path));
-  const policy::Membership in = policy::CheckPath(request.read_scope, found.path);
-  if (!in.inside) {
-    return Fail(ExitCode::kDenied, "scope",
-                Quote(path) + " is really " + Quote(found.path) +
-                    ", which is outside `paths.read` (" + in.rule + ")");
-  }
-  return found;
-}
-
-cbor::Map PathData(const Found& found) {
-  cbor::Map data{{"path", SafeText(found.path)}};
-  if (!krux_path_is_utf8(found.path.data(), found.path.size())) {
-    data.Set("path_bytes", cbor::Bytes(found.path.begin(), found.path.end()));
-  }
-  return data;
-}
 
 const char* TypeName(unsigned char type) {
   switch (type) {

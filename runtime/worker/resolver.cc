@@ -1,16 +1,34 @@
 #include "runtime/worker/resolver.h"
 
+#include <fcntl.h>
+
 #include <cerrno>
 #include <climits>
 #include <vector>
 
-#include "base/openat2.h"
-
 namespace krux::runtime {
 namespace {
 
-constexpr uint64_t kResolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS;
-constexpr uint64_t kResolveNoLinks = kResolve | RESOLVE_NO_SYMLINKS;
+// INVARIANT: `name` is one component, never `..`, so the kernel walks no further than into `dir`;
+// and what is found there is never followed.
+UniqueFd OpenName(int dir, const std::string& name, int flags) {
+  int fd;
+  do {
+    fd = openat(dir, name.c_str(), flags | O_NOFOLLOW | O_CLOEXEC);
+  } while (fd < 0 && errno == EINTR);
+  return UniqueFd(fd);
+}
+
+std::vector<std::string> Components(std::string_view path) {
+  std::vector<std::string> names;
+  for (size_t at = 0; at < path.size();) {
+    const size_t end = std::min(path.find('/', at), path.size());
+    const std::string_view name = path.substr(at, end - at);
+    if (!name.empty() && name != ".") names.emplace_back(name);
+    at = end + 1;
+  }
+  return names;
+}
 
 std::string Quote(std::string_view text) { return "`" + std::string(text) + "`"; }
 
@@ -39,7 +57,8 @@ std::unexpected<Error> OpenError(int error, const std::string& path) {
 
 class Walk {
  public:
-  Walk(const std::string& root, const std::string& path) : root_path_(root), path_(path) {}
+  Walk(const std::string& root, const std::string& path, bool last_as_it_is)
+      : root_path_(root), path_(path), last_as_it_is_(last_as_it_is) {}
 
   Result<Found> Run() {
     root_ = KRUX_TRY(OpenRoot());
@@ -54,11 +73,12 @@ class Walk {
         KRUX_TRY(GoTo());
         continue;
       }
-      UniqueFd next(OpenAt2(at_.get(), name.c_str(), O_PATH | O_NOFOLLOW, kResolve));
-      if (!next.valid()) return OpenError(-next.get(), Shown(name));
-      struct stat stat;
-      if (fstat(next.get(), &stat) != 0) return OpenError(errno, Shown(name));
-      if (S_ISLNK(stat.st_mode)) {
+      const bool last = last_as_it_is_ && pending_.empty();
+      UniqueFd next = OpenName(at_.get(), name, O_PATH);
+      if (!next.valid() && (errno != ENOENT || !last)) return OpenError(errno, Shown(name));
+      struct stat stat = {};
+      if (next.valid() && fstat(next.get(), &stat) != 0) return OpenError(errno, Shown(name));
+      if (S_ISLNK(stat.st_mode) && !last) {
         KRUX_TRY(Follow(next.get(), name));
         continue;
       }
@@ -72,31 +92,39 @@ class Walk {
   }
 
  private:
+  // Down from `dir`, through directories only. A name that is a link or no directory is an error
+  // with sys_errno ENOTDIR.
+  Result<UniqueFd> Descend(UniqueFd dir, const std::vector<std::string>& names) const {
+    for (const std::string& name : names) {
+      UniqueFd next = OpenName(dir.get(), name, O_PATH | O_DIRECTORY);
+      if (!next.valid()) return OpenError(errno, path_);
+      dir = std::move(next);
+    }
+    return dir;
+  }
+
   // The grant's own path has no link: mountd resolved it when the template was built.
   Result<UniqueFd> OpenRoot() const {
-    UniqueFd root(OpenAt2(AT_FDCWD, root_path_.c_str(), O_PATH | O_DIRECTORY,
-                          RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS));
-    if (!root.valid()) return OpenError(-root.get(), path_);
-    return root;
+    UniqueFd top(open("/", O_PATH | O_DIRECTORY | O_CLOEXEC));
+    if (!top.valid()) return OpenError(errno, path_);
+    return Descend(std::move(top), Components(root_path_));
   }
 
   // Opens the directory that names_ leads to. Its names were found without a link; one that has
   // become a link since is refused.
   Result<void> GoTo() {
-    const std::string below = names_.empty() ? "." : Joined().substr(1);
-    at_ = UniqueFd(OpenAt2(root_.get(), below.c_str(), O_PATH | O_DIRECTORY, kResolveNoLinks));
-    if (!at_.valid()) return OpenError(-at_.get(), path_);
+    UniqueFd root = OpenName(root_.get(), ".", O_PATH | O_DIRECTORY);
+    if (!root.valid()) return OpenError(errno, path_);
+    Result<UniqueFd> at = Descend(std::move(root), names_);
+    if (!at && at.error().sys_errno == ENOTDIR) return OpenError(ELOOP, path_);
+    at_ = KRUX_TRY(std::move(at));
     return {};
   }
 
   // The path ended in `..`, or is the root of the grant.
   Result<Found> HereItself() {
-    Found found{UniqueFd(OpenAt2(at_.get(), ".", O_PATH | O_DIRECTORY, kResolveNoLinks)),
-                {},
-                ".",
-                Absolute(),
-                {}};
-    if (!found.fd.valid()) return OpenError(-found.fd.get(), path_);
+    Found found{OpenName(at_.get(), ".", O_PATH | O_DIRECTORY), {}, ".", Absolute(), {}};
+    if (!found.fd.valid()) return OpenError(errno, path_);
     if (fstat(found.fd.get(), &found.stat) != 0) return OpenError(errno, path_);
     found.parent = std::move(at_);
     return found;
@@ -119,13 +147,7 @@ class Walk {
 
   // Puts the components of `path` in front of what is still to be walked.
   void Push(std::string_view path) {
-    std::vector<std::string> names;
-    for (size_t at = 0; at < path.size();) {
-      const size_t end = std::min(path.find('/', at), path.size());
-      const std::string_view name = path.substr(at, end - at);
-      if (!name.empty() && name != ".") names.emplace_back(name);
-      at = end + 1;
-    }
+    const std::vector<std::string> names = Components(path);
     pending_.insert(pending_.end(), names.rbegin(), names.rend());
   }
 
@@ -153,6 +175,7 @@ class Walk {
 
   const std::string& root_path_;
   const std::string& path_;
+  bool last_as_it_is_;  // the last name may be absent, and is not followed where it is a link
   UniqueFd root_;
   UniqueFd at_;                       // INVARIANT: the directory root_path_ + Joined()
   std::vector<std::string> names_;    // walked, without links
@@ -163,13 +186,16 @@ class Walk {
 }  // namespace
 
 Result<Found> Resolve(const std::string& root, const std::string& path) {
-  return Walk(root, path).Run();
+  return Walk(root, path, false).Run();
+}
+
+Result<Found> ResolvePlace(const std::string& root, const std::string& path) {
+  return Walk(root, path, true).Run();
 }
 
 Result<UniqueFd> Reopen(const Found& found, int flags) {
-  const uint64_t all = static_cast<uint64_t>(flags) | O_NOFOLLOW | O_CLOEXEC;
-  UniqueFd fd(OpenAt2(found.parent.get(), found.name.c_str(), all, kResolveNoLinks));
-  if (!fd.valid()) return OpenError(-fd.get(), found.path);
+  UniqueFd fd = OpenName(found.parent.get(), found.name, flags);
+  if (!fd.valid()) return OpenError(errno, found.path);
   struct stat now;
   if (fstat(fd.get(), &now) != 0) return OpenError(errno, found.path);
   if (now.st_dev != found.stat.st_dev || now.st_ino != found.stat.st_ino ||

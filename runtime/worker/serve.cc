@@ -5,14 +5,27 @@
 
 #include "runtime/request.h"
 #include "runtime/worker/answer.h"
+#include "runtime/worker/content.h"
 #include "runtime/worker/exec_call.h"
 #include "runtime/worker/fs_calls.h"
+#include "runtime/worker/write_call.h"
 #include "sandbox/result.h"
 
 namespace krux::runtime {
 namespace {
 
-using Handler = Answer (*)(const Request&, std::span<uint8_t>);
+using sandbox::WorkerContext;
+using Handler = Answer (*)(const Request&, const WorkerContext&);
+
+// The data part of the result.
+std::span<uint8_t> Room(const WorkerContext& context) {
+  return {context.result_map + sandbox::kResultDataOffset, context.result_bytes};
+}
+
+Answer Write(const Request& request, const WorkerContext& context) {
+  const Result<Content> content = Content::Of(request, "content", context);
+  return content ? FsWrite(request, *content) : Refusal(content.error());
+}
 
 struct Row {
   std::string_view capability;
@@ -21,23 +34,25 @@ struct Row {
 };
 
 constexpr Row kTable[] = {
-    {"fs.read", sandbox::WorkClass::kFs, FsRead},
+    {"fs.read", sandbox::WorkClass::kFs,
+     [](const Request& r, const WorkerContext& c) { return FsRead(r, Room(c)); }},
     {"fs.list", sandbox::WorkClass::kFs,
-     [](const Request& r, std::span<uint8_t>) { return FsList(r); }},
+     [](const Request& r, const WorkerContext&) { return FsList(r); }},
     {"fs.stat", sandbox::WorkClass::kFs,
-     [](const Request& r, std::span<uint8_t>) { return FsStat(r); }},
-    {"proc.exec", sandbox::WorkClass::kExec, ProcExec},
+     [](const Request& r, const WorkerContext&) { return FsStat(r); }},
+    {"fs.write", sandbox::WorkClass::kWrite, Write},
+    {"proc.exec", sandbox::WorkClass::kExec,
+     [](const Request& r, const WorkerContext& c) { return ProcExec(r, Room(c)); }},
 };
 
-Answer Dispatch(const sandbox::WorkerContext& context) {
+Answer Dispatch(const WorkerContext& context) {
   const Result<Request> request = DecodeRequest(context.request);
   if (!request)
     return Refusal(ExitCode::kInternal, "malformed request: " + request.error().message);
   for (const Row& row : kTable) {
     // A capability runs only in the class of sandbox that was built for it.
     if (row.capability != request->capability || row.work_class != context.work_class) continue;
-    return row.handler(*request,
-                       {context.result_map + sandbox::kResultDataOffset, context.result_bytes});
+    return row.handler(*request, context);
   }
   return Refusal(ExitCode::kInternal, "this sandbox cannot serve `" + request->capability + "`");
 }

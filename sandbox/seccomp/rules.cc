@@ -26,11 +26,14 @@ struct Constant {
 
 // Kernel constants that rules may name. They come from the headers of the machine that builds;
 // those listed are the same numbers on x86_64 and aarch64 (O_DIRECTORY and O_NOFOLLOW are not).
+// __O_TMPFILE is the kernel's one bit: that of glibc holds O_DIRECTORY as well, and a rule with it
+// would judge every opendir(3) by a mode that nobody passed.
 #define C(name) \
   Constant { #name, static_cast<uint32_t>(name) }
 // clang-format off
 constexpr Constant kConstants[] = {
-    C(O_ACCMODE), C(O_CREAT), C(O_TRUNC), C(__O_TMPFILE), C(S_ISUID), C(S_ISGID), C(PROT_EXEC),
+    C(O_ACCMODE), C(O_WRONLY), C(O_CREAT), C(O_EXCL), C(O_TRUNC), {"__O_TMPFILE", 020000000}, C(PROT_EXEC),
+    C(S_ISUID), C(S_ISGID), C(S_ISVTX),
     C(AF_UNIX), C(SOCK_STREAM), C(SOCK_SEQPACKET),
     C(CLONE_NEWNS), C(CLONE_NEWCGROUP), C(CLONE_NEWUTS), C(CLONE_NEWIPC), C(CLONE_NEWUSER),
     C(CLONE_NEWPID), C(CLONE_NEWNET),

@@ -231,8 +231,9 @@ TEST_P(EqualToLibseccomp, EveryConditionAtItsEdges) {
 }
 
 INSTANTIATE_TEST_SUITE_P(All, EqualToLibseccomp,
-                         ::testing::Values(std::pair{"fs", "x86_64"}, std::pair{"exec", "x86_64"},
-                                           std::pair{"fs", "aarch64"},
+                         ::testing::Values(std::pair{"fs", "x86_64"}, std::pair{"write", "x86_64"},
+                                           std::pair{"exec", "x86_64"}, std::pair{"fs", "aarch64"},
+                                           std::pair{"write", "aarch64"},
                                            std::pair{"exec", "aarch64"}),
                          [](const auto& test) {
                            return std::string(test.param.first) + "_" + test.param.second;
