@@ -55,6 +55,7 @@ int RunAuditShow(const AuditOptions& options);
 struct DoctorOptions {
   bool needs_degraded = false;  // prints only what --allow-degraded must name here
   bool no_probe = false;        // skips the live sandbox
+  bool jail = false;            // the escape programs instead, each in a sandbox of this machine
   Format format = Format::kTable;
 };
 int RunDoctor(const DoctorOptions& options);  // tools/doctor.cc

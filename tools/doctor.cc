@@ -1,49 +1,19 @@
 // krux doctor: each layer by kernel, by configuration, and tried live in a real sandbox; and for
 // what is missing the command that changes it. Exit 0 only where nothing is missing, else 71.
-#include <sys/stat.h>
-#include <unistd.h>
-
-#include <cerrno>
-#include <cstdlib>
-#include <filesystem>
+#include <algorithm>
 #include <fstream>
 
 #include "base/terminal.h"
-#include "gateway/client/ensure.h"
 #include "sandbox/spec.h"
 #include "tools/command.h"
+#include "tools/doctor_jail.h"
 #include "tools/doctor_kernel.h"
+#include "tools/doctor_sandbox.h"
 
 namespace krux::tools {
 namespace {
 
 constexpr std::string_view kContent = "krux doctor was here\n";
-
-// A directory of our own for a gateway of our own; both are gone afterwards.
-class Scratch {
- public:
-  static Result<Scratch> Make() {
-    const char* tmp = getenv("TMPDIR");
-    std::string path =
-        std::string(tmp != nullptr && *tmp == '/' ? tmp : "/tmp") + "/krux-doctor-XXXXXX";
-    if (mkdtemp(path.data()) == nullptr)
-      return SysError(ExitCode::kConfig, "make `" + path + "`", errno);
-    // The daemons' own users must be able to pass through; the folders inside are closed.
-    chmod(path.c_str(), 0711);
-    return Scratch(std::move(path));
-  }
-  Scratch(Scratch&& other) noexcept : path_(std::move(other.path_)) { other.path_.clear(); }
-  Scratch& operator=(Scratch&&) = delete;
-  ~Scratch() {
-    std::error_code ignored;
-    if (!path_.empty()) std::filesystem::remove_all(path_, ignored);
-  }
-  const std::string& path() const { return path_; }
-
- private:
-  explicit Scratch(std::string path) : path_(std::move(path)) {}
-  std::string path_;
-};
 
 struct Probe {
   bool tried = false;
@@ -67,14 +37,8 @@ Result<void> Expect(gateway::Client* client, const gateway::WorkDir& work, const
 
 Result<void> TryCalls(const std::string& scratch, const std::vector<std::string>& degraded) {
   const std::string work_path = scratch + "/work";
-  std::filesystem::create_directory(work_path);
   std::ofstream(work_path + "/file") << kContent;
-  setenv("KRUX_STATE_DIR", (scratch + "/state").c_str(), 1);
-  setenv("KRUX_RUNTIME_DIR", (scratch + "/run").c_str(), 1);
-  const gateway::GatewayPaths paths = KRUX_TRY(gateway::FindGatewayPaths());
-  gateway::StartOptions start;
-  start.allow_degraded = degraded;
-  gateway::Client client = KRUX_TRY(gateway::EnsureGateway(paths, start));
+  gateway::Client client = KRUX_TRY(StartGatewayIn(scratch, degraded));
   const gateway::WorkDir work = KRUX_TRY(gateway::ChooseWork(work_path));
   Result<void> tried =
       Expect(&client, work, "read_only", "fs.read", {{"path", work_path + "/file"}}, kContent);
@@ -83,8 +47,7 @@ Result<void> TryCalls(const std::string& scratch, const std::vector<std::string>
                    {{"argv", cbor::Array{"/usr/bin/id", "-u"}}}, "1100\n");
   }
   // Stop also where a probe failed: nothing of ours may stay behind.
-  gateway::Client admin = KRUX_TRY(gateway::Client::ConnectAdmin(paths));
-  const Result<void> stopped = admin.Stop();
+  const Result<void> stopped = StopGateway();
   return tried ? stopped : tried;
 }
 
@@ -162,6 +125,11 @@ int RunDoctor(const DoctorOptions& options) {
     const LayerCheck cgroup = CheckCgroup();
     if (!cgroup.present) out.Text(cgroup.name + "\n");
     return 0;
+  }
+  if (options.jail) {
+    const LayerCheck cgroup = CheckCgroup();
+    return RunDoctorJail(
+        out, cgroup.present ? std::vector<std::string>() : std::vector<std::string>{cgroup.name});
   }
   const std::vector<LayerCheck> checks = CheckLayers();
   const std::vector<std::string> degraded = NeedsDegraded(checks);

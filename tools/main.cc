@@ -165,6 +165,9 @@ void AddSimple(CLI::App* app, Options* o) {
   doctor->add_flag("--needs-degraded", o->doctor.needs_degraded,
                    "print only what --allow-degraded must name here, nothing if nothing");
   doctor->add_flag("--no-probe", o->doctor.no_probe, "do not try a real sandbox");
+  doctor->add_flag("--jail", o->doctor.jail,
+                   "run every escape program in a sandbox of this machine: 0 all contained, 71 "
+                   "one is not, 66 the programs are not installed");
   AddFormat(doctor, o);
   doctor->callback([o] {
     o->command = [o](Format format) {
