@@ -19,6 +19,9 @@ struct EventSource::Impl {
 EventSource::EventSource(EventSource&&) noexcept = default;
 EventSource& EventSource::operator=(EventSource&&) noexcept = default;
 EventSource::~EventSource() = default;
+void EventSource::GoFirst() {
+  if (impl_ != nullptr) sd_event_source_set_priority(impl_->source, SD_EVENT_PRIORITY_IMPORTANT);
+}
 void EventSource::Reset() { impl_.reset(); }
 
 struct EventLoop::Impl {
@@ -99,8 +102,7 @@ Result<EventSource> EventLoop::AddSignal(int signal, std::function<void()> callb
 Result<EventSource> EventLoop::AddDefer(std::function<void()> callback) {
   auto impl = std::make_shared<EventSource::Impl>();
   impl->callback = [callback = std::move(callback)](uint32_t) { callback(); };
-  int status = sd_event_add_defer(impl_->event, &impl->source, OnDefer, impl.get());
-  if (status >= 0) status = sd_event_source_set_priority(impl->source, SD_EVENT_PRIORITY_IDLE);
+  const int status = sd_event_add_defer(impl_->event, &impl->source, OnDefer, impl.get());
   return EventSource(KRUX_TRY(Finish(status, "sd_event_add_defer", impl)));
 }
 

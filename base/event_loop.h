@@ -26,6 +26,8 @@ class EventSource {
   ~EventSource();
   bool active() const { return impl_ != nullptr; }
   void Reset();
+  // Handled before everything that did not ask for this.
+  void GoFirst();
 
   struct Impl;
 
@@ -48,7 +50,7 @@ class EventLoop {
   Result<EventSource> AddTimer(uint64_t delay_us, std::function<void()> callback);
   // Blocks `signal` for this process and runs the callback when it arrives.
   Result<EventSource> AddSignal(int signal, std::function<void()> callback);
-  // Runs once, when every other pending event has been handled (idle priority).
+  // Runs once, from the loop: after what is pending now, never starved by what comes later.
   Result<EventSource> AddDefer(std::function<void()> callback);
 
   Result<int> Run();

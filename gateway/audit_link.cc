@@ -16,6 +16,7 @@ AuditLink::AuditLink(EventLoop& loop, const Clock& clock, Channel channel, uint6
 Result<void> AuditLink::Start(std::function<void()> on_gone) {
   on_gone_ = std::move(on_gone);
   readable_ = KRUX_TRY(loop_.AddIo(client_.fd(), EPOLLIN, [this](uint32_t) { OnReadable(); }));
+  readable_.GoFirst();  // before what clients say: an answer ends work, a packet begins it
   return {};
 }
 

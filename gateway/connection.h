@@ -2,8 +2,8 @@
 // it says is judged by Gateway.
 //
 //   Connection connection(loop, id, Door::kAgentDoor, std::move(channel));
-//   KRUX_TRY(connection.Start([&](Packet p) { … }, [&](std::string why) { … }, [&] { … gone … }));
-//   connection.Send(Encode(reply), std::move(memfd));
+//   KRUX_TRY(connection.Start({.may_read = …, .on_packet = …, .on_bad_packet = …, .on_gone = …}));
+//   connection.Send(Encode(reply), std::move(memfd), bytes);
 #pragma once
 
 #include <functional>
@@ -11,6 +11,7 @@
 
 #include "base/channel.h"
 #include "base/event_loop.h"
+#include "gateway/allowance.h"
 #include "gateway/outbox.h"
 #include "gateway/protocol.h"
 
@@ -18,24 +19,24 @@ namespace krux::gateway {
 
 class Connection {
  public:
-  Connection(EventLoop& loop, uint64_t id, Door door, Channel channel);
+  Connection(EventLoop& loop, uint64_t id, Door door, Channel channel, Allowance frames);
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
 
   struct Callbacks {
+    // Asked before each packet; no means a pause until Resume().
+    std::function<bool()> may_read;
     std::function<void(Packet)> on_packet;
     // A packet that was too long or carried too many descriptors; the framing is intact.
     std::function<void(const Error&)> on_bad_packet;
-    // The peer closed, or does not read its answers. Runs once; destroy the connection later, not
-    // from inside.
+    // The peer closed. Runs once; destroy the connection later, not from inside.
     std::function<void()> on_gone;
   };
   // SO_PEERCRED and the first read.
   Result<void> Start(Callbacks callbacks);
 
-  void Send(cbor::Bytes packet, UniqueFd fd = {});
+  void Send(cbor::Bytes packet, UniqueFd fd = {}, uint64_t size = 0);
   // Back-pressure: a paused connection is not read, and its sender blocks.
-  void Pause();
   void Resume();
   // Stops reading and says on_gone.
   void Drop();
@@ -45,13 +46,24 @@ class Connection {
   const PeerCredentials& peer() const { return peer_; }
   bool paused() const { return paused_; }
   bool gone() const { return gone_; }
+  // Answers that the socket did not take yet.
+  size_t unsent() const { return outbox_.waiting(); }
+  // Bytes of results that the peer has been sent and did not read: they are this machine's memory.
+  // A result counts as kLeastUnread at least, for its descriptor.
+  uint64_t Unread();
+  static constexpr uint64_t kLeastUnread = 512 * 1024;
 
   ConnectionState state = ConnectionState::kNew;
-  bool turned_away = false;  // over the limit: told so, waits for its own end
-  size_t outstanding = 0;    // requests without an answer
+  bool turned_away = false;     // over the limit: told so, waits for its own end
+  bool opening = false;         // an `open` waits for its answer
+  size_t outstanding = 0;       // calls without an answer
+  uint64_t hello_by_ns = 0;     // when a new one, or one that was turned away, has to go
+  uint64_t unread_counted = 0;  // of Unread(), what its agent's sum holds
+  Allowance frames;
 
  private:
   void OnReadable();
+  void Pause();
   EventLoop& loop_;
   uint64_t id_;
   Door door_;
@@ -60,6 +72,7 @@ class Connection {
   PeerCredentials peer_;
   Callbacks callbacks_;
   EventSource readable_;
+  uint64_t unread_ = 0;
   bool paused_ = false;
   bool gone_ = false;
 };

@@ -23,14 +23,18 @@ Gateway::Gateway(EventLoop& loop, const Clock& clock, Random& random, Channel au
     : loop_(loop),
       clock_(clock),
       settings_(std::move(settings)),
-      audit_(loop, clock, std::move(audit), settings_.append_deadline_ms),
+      audit_(loop, clock, std::move(audit), settings_.limits.bounds.append_ms),
       spawn_(loop, std::move(spawn)),
-      sessions_(random, settings_.max_sessions),
-      pipeline_(clock, random, audit_, spawn_, settings_.limits,
-                [this](uint64_t connection, const CallReply& reply, UniqueFd result) {
-                  Answer(connection, reply, std::move(result));
-                }),
-      started_ns_(clock.MonotonicNs()) {}
+      sessions_(random, settings_.limits.bounds.sessions),
+      pipeline_(
+          clock, random, audit_, spawn_, settings_.limits,
+          [this](uint64_t connection, const CallReply& reply, UniqueFd result) {
+            Answer(connection, reply, std::move(result));
+          },
+          [this](uint64_t connection) { return MayBegin(connection); }),
+      started_ns_(clock.MonotonicNs()),
+      opens_line_({{settings_.limits.bounds.opens, settings_.limits.bounds.opens_waiting},
+                   {settings_.limits.bounds.opens, settings_.limits.bounds.opens_waiting}}) {}
 
 Result<void> Gateway::Start(const std::function<void()>& on_recorded) {
   KRUX_TRY(audit_.Start([this] {
@@ -88,51 +92,54 @@ void Gateway::OnAccept(size_t index) {
 }
 
 void Gateway::Adopt(Channel channel, Door door) {
-  if (connections_.size() >= settings_.max_connections + kTurnedAwayAtMost) return;
+  const Bounds& bounds = settings_.limits.bounds;
+  if (connections_.size() >= bounds.connections + kTurnedAwayAtMost) {
+    ++turned_away_.connections;
+    return;
+  }
   const uint64_t id = next_connection_++;
-  auto owned = std::make_unique<Connection>(loop_, id, door, std::move(channel));
+  const uint64_t now = clock_.MonotonicNs();
+  auto owned = std::make_unique<Connection>(loop_, id, door, std::move(channel),
+                                            Allowance(bounds.frames_per_second, now));
   Connection& connection = *owned;
   const bool first = connections_.empty();
   connections_[id] = std::move(owned);
   auto started = connection.Start({
+      .may_read = [this, &connection] { return MayRead(connection); },
       .on_packet = [this, &connection](Packet packet) { OnPacket(connection, std::move(packet)); },
-      .on_bad_packet = [this, &connection](const Error& error) { ReplyError(connection, error); },
-      .on_gone = [this, &connection] { OnConnectionGone(connection); },
+      .on_bad_packet =
+          [this, &connection](const Error& error) {
+            connection.frames.Spend(clock_.MonotonicNs());
+            ReplyError(connection, error);
+          },
+      .on_gone = [this] { ReapLater(); },
   });
   if (!started) {
     connections_.erase(id);
     return;
   }
+  connection.hello_by_ns = now + bounds.hello_ms * kNsPerMs;
+  const uint64_t of_agent = ++agents_[connection.peer().uid].connections;
   if (first && on_clients_) on_clients_(connections_.size());
   if (settings_.only_uid.has_value() && connection.peer().uid != *settings_.only_uid) {
-    connection.turned_away = true;
-    ReplyError(connection, {ExitCode::kDenied, 0, "peer",
-                            "this gateway serves another user; start one of your own"});
-  } else if (connections_.size() > settings_.max_connections) {
-    // Left open until the client closes it: a close with its hello unread would be a reset instead
-    // of this answer (unix(7), ECONNRESET).
-    connection.turned_away = true;
-    ReplyError(connection,
-               {ExitCode::kBusy, 0, "accept", "the gateway has too many connections; retry"});
+    TurnAway(connection, {ExitCode::kDenied, 0, "peer",
+                          "this gateway serves another user; start one of your own"});
+  } else if (connections_.size() > bounds.connections || of_agent > bounds.connections_per_agent) {
+    TurnAway(connection, {ExitCode::kBusy, 0, "accept", "there are too many connections; retry"});
   }
+  ArmTick();
 }
 
-void Gateway::OnConnectionGone(Connection& connection) {
-  pipeline_.OnClientGone(connection.id());
-  ReapLater();
-}
-
-void Gateway::ReapLater() {
-  if (reap_.active()) return;
-  auto deferred = loop_.AddDefer([this] {
-    reap_.Reset();
-    std::erase_if(connections_, [](const auto& entry) { return entry.second->gone(); });
-    if (connections_.empty() && on_clients_) on_clients_(0);
-  });
-  if (deferred) reap_ = std::move(*deferred);
+// Left open until the client closes it: a close with its hello unread would be a reset instead of
+// this answer (unix(7), ECONNRESET).
+void Gateway::TurnAway(Connection& connection, const Error& error) {
+  ++turned_away_.connections;
+  connection.turned_away = true;
+  ReplyError(connection, error);
 }
 
 void Gateway::OnPacket(Connection& connection, Packet packet) {
+  connection.frames.Spend(clock_.MonotonicNs());
   if (connection.turned_away) return;
   if (stopping_ != Stopping::kNo) {
     return ReplyError(connection,
@@ -183,8 +190,8 @@ void Gateway::Answer(uint64_t id, const CallReply& reply, UniqueFd result) {
   Connection* connection = Find(id);
   if (connection == nullptr || connection->gone()) return;
   if (connection->outstanding > 0) --connection->outstanding;
-  connection->Send(Encode(reply), std::move(result));
-  if (connection->paused() && !MustPause(*connection)) connection->Resume();
+  connection->Send(Encode(reply), std::move(result), reply.bytes);
+  if (connection->paused() && MayRead(*connection)) connection->Resume();
 }
 
 Connection* Gateway::Find(uint64_t id) {
@@ -192,16 +199,11 @@ Connection* Gateway::Find(uint64_t id) {
   return it == connections_.end() ? nullptr : it->second.get();
 }
 
-bool Gateway::MustPause(const Connection& connection) const {
-  return connection.outstanding >= settings_.calls_per_connection ||
-         (pipeline_.full() && !audit_.silent());
-}
-
 void Gateway::Stop(std::function<void()> stopped) {
   if (stopping_ != Stopping::kNo) return;
   stopped_ = std::move(stopped);
   stopping_ = Stopping::kCalls;
-  stop_deadline_ns_ = clock_.MonotonicNs() + settings_.stop_deadline_ms * kNsPerMs;
+  stop_deadline_ns_ = clock_.MonotonicNs() + settings_.limits.bounds.stop_ms * kNsPerMs;
   listeners_.clear();
   pipeline_.CancelAll();
   ArmTick();
@@ -217,49 +219,11 @@ void Gateway::TickStop() {
     audit_.Append(audit::AdminDraft("gateway stopped", cbor::Map{{"calls", pipeline_.answered()}}),
                   [](const Appended&) {});
     stopping_ = Stopping::kLog;
-    stop_deadline_ns_ = clock_.MonotonicNs() + settings_.stop_deadline_ms * kNsPerMs;
+    stop_deadline_ns_ = clock_.MonotonicNs() + settings_.limits.bounds.stop_ms * kNsPerMs;
   } else if (stopping_ == Stopping::kLog && (audit_.pending() == 0 || late)) {
     const auto stopped = std::exchange(stopped_, nullptr);
     if (stopped) stopped();
   }
-}
-
-// A timer that exists only while something has a deadline.
-void Gateway::ArmTick() {
-  if (tick_.active()) return;
-  auto timer = loop_.AddTimer(settings_.tick_us, [this] { Tick(); });
-  if (timer) tick_ = std::move(*timer);
-}
-
-void Gateway::Tick() {
-  tick_.Reset();
-  audit_.Expire();
-  pipeline_.Tick();
-  const uint64_t now = clock_.MonotonicNs();
-  std::vector<uint64_t> late;
-  for (const auto& [tag, open] : opens_) {
-    if (open.deadline_ns <= now) late.push_back(tag);
-  }
-  for (const uint64_t tag : late) {
-    OnWorkRefused(tag, {ExitCode::kSandbox, 0, "open",
-                        "the work directory was not checked in time; nothing ran"});
-  }
-  bool paused = false;
-  for (const auto& [id, connection] : connections_) {
-    if (connection->paused() && !MustPause(*connection)) connection->Resume();
-    paused |= connection->paused();
-  }
-  if (std::exchange(accept_paused_, false)) {
-    for (size_t i = 0; i < listeners_.size(); ++i) {
-      auto source =
-          loop_.AddIo(listeners_[i].fd.get(), EPOLLIN, [this, i](uint32_t) { OnAccept(i); });
-      if (source) listeners_[i].source = std::move(*source);
-    }
-  }
-  if (stopping_ != Stopping::kNo) TickStop();
-  const bool stop_pending = stopping_ != Stopping::kNo && stopped_ != nullptr;
-  if (paused || stop_pending || !opens_.empty() || audit_.pending() > 0 || pipeline_.flows() > 0)
-    ArmTick();
 }
 
 }  // namespace krux::gateway

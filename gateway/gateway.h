@@ -25,14 +25,8 @@ struct GatewaySettings {
   std::optional<uid_t> only_uid;      // embedded: nobody else is served
   std::string ceiling = "local_dev";  // widest profile
   std::vector<std::string> degraded;  // names of limits.degraded
-  uint64_t append_deadline_ms = 5'000;
-  uint64_t open_deadline_ms = 15'000;  // mountd's check of a WORK
-  uint64_t stop_deadline_ms = 3'000;   // for calls, then once more for the log
-  uint64_t tick_us = 50'000;           // how late a deadline may be noticed
-  size_t max_connections = 1'500;
-  size_t max_sessions = 256;
-  size_t calls_per_connection = 16;  // unanswered; then the connection is not read
-  cbor::Map started;                 // details of the record "gateway started"
+  uint64_t tick_us = 50'000;          // how late a deadline may be noticed
+  cbor::Map started;                  // details of the record "gateway started"
   Pipeline::Limits limits;
 };
 
@@ -60,10 +54,20 @@ class Gateway {
   size_t sessions() const { return sessions_.size(); }
 
  private:
+  // An `open` that waits for its turn, or (tag in opens_) for krux-mountd's answer.
   struct PendingOpen {
     uint64_t connection = 0;
     std::string profile;
     uint64_t deadline_ns = 0;
+    uint64_t ticket = 0;
+    UniqueFd socket;  // until its turn comes
+  };
+  // What was turned away before it was a call, since the last record of it.
+  struct TurnedAway {
+    uint64_t connections = 0;
+    uint64_t opens = 0;
+    uint64_t calls = 0;
+    bool operator==(const TurnedAway&) const = default;
   };
 
   void OnAccept(size_t listener);
@@ -90,8 +94,20 @@ class Gateway {
   void Reply(Connection& connection, cbor::Bytes packet);
   void ReplyError(Connection& connection, const Error& error);
   Connection* Find(uint64_t id);
-  bool MustPause(const Connection& connection) const;
+  bool MayRead(Connection& connection);
+  bool MayBegin(uint64_t connection);
+  void TurnAway(Connection& connection, const Error& error);
+  void PumpOpens();
+  void FinishOpen(std::map<uint64_t, PendingOpen>::iterator open);
+  void ExpireOpens(uint64_t now_ns);
+  // Whether some connection needs another tick.
+  bool TickConnections(uint64_t now_ns);
+  void RecordTurnedAway(uint64_t now_ns);
+  // What this connection, and with it its agent, was sent and did not read; brought up to date.
+  uint64_t CountUnread(Connection& connection);
+  bool ReadsItsResults(Connection& connection);
   void ReapLater();
+  void Reap();
   void ArmTick();
   void Tick();
   void TickStop();
@@ -115,8 +131,18 @@ class Gateway {
   std::map<uint64_t, std::unique_ptr<Connection>> connections_;
   uint64_t next_connection_ = 1;
   std::map<uint64_t, PendingOpen> opens_;  // by the tag of OpenWork
+  Turnstile opens_line_;                   // of agents, connections
   uint64_t next_tag_ = 1;
   std::set<cbor::Bytes> stored_policies_;
+
+  // What all connections of one uid have; gone with the last of them.
+  struct Agent {
+    uint64_t connections = 0;
+    uint64_t unread = 0;  // bytes of results
+  };
+  std::map<uid_t, Agent> agents_;
+  TurnedAway turned_away_;
+  uint64_t turned_away_recorded_ns_ = 0;
 
   EventSource tick_;
   EventSource reap_;

@@ -92,7 +92,7 @@ Result<GatewaySettings> ReadSettings(const Options& options) {
     settings.only_uid = static_cast<uid_t>(KRUX_TRY(options.Number("owner-uid")));
   if (options.Has("ceiling")) settings.ceiling = options.Text("ceiling");
   if (options.Has("append-deadline-ms"))
-    settings.append_deadline_ms = KRUX_TRY(options.Number("append-deadline-ms"));
+    settings.limits.bounds.append_ms = KRUX_TRY(options.Number("append-deadline-ms"));
   KRUX_TRY(ReadDegraded(options.Text("degraded"), settings));
   // A ceiling that does not exist is the operator's mistake, and found here rather than by a
   // client.
@@ -105,8 +105,8 @@ Result<GatewaySettings> ReadSettings(const Options& options) {
     settings.started.Set("worker_id", KRUX_TRY(options.Number("worker-id")));
   rlimit files{};
   if (getrlimit(RLIMIT_NOFILE, &files) == 0 &&
-      files.rlim_cur < settings.max_connections + kOtherFds) {
-    settings.max_connections =
+      files.rlim_cur < settings.limits.bounds.connections + kOtherFds) {
+    settings.limits.bounds.connections =
         files.rlim_cur > 2 * kOtherFds ? files.rlim_cur - kOtherFds : kOtherFds;
   }
   return settings;

@@ -44,13 +44,17 @@ const char* Name(Stage stage) {
 }
 
 Pipeline::Pipeline(const Clock& clock, Random& random, AuditLink& audit, SpawnLink& spawn,
-                   Limits limits, Answer answer)
+                   Limits limits, Answer answer, MayBegin may_begin)
     : clock_(clock),
       random_(random),
       audit_(audit),
       spawn_(spawn),
       limits_(limits),
-      answer_(std::move(answer)) {}
+      answer_(std::move(answer)),
+      may_begin_(std::move(may_begin)),
+      line_({{limits_.bounds.calls, limits_.bounds.waiting},
+             {limits_.bounds.calls_per_agent, limits_.bounds.waiting_per_agent},
+             {limits_.bounds.calls_per_session, limits_.bounds.waiting_per_session}}) {}
 
 CallFlow& Pipeline::Add(uint64_t connection, const PeerCredentials& peer, CallRequest request) {
   auto flow = std::make_unique<CallFlow>();
@@ -69,7 +73,7 @@ void Pipeline::Begin(uint64_t connection, const PeerCredentials& peer,
                      std::shared_ptr<Session> session, CallRequest request) {
   CallFlow& flow = Add(connection, peer, std::move(request));
   flow.session = std::move(session);
-  Advance(flow.id);
+  Queue(flow);
 }
 
 void Pipeline::Refuse(uint64_t connection, const PeerCredentials& peer, CallRequest remains,
@@ -77,14 +81,14 @@ void Pipeline::Refuse(uint64_t connection, const PeerCredentials& peer, CallRequ
   CallFlow& flow = Add(connection, peer, std::move(remains));
   error.stage = "decode";
   flow.refusal = std::move(error);
-  flow.stage = Stage::kRecord;
-  Advance(flow.id);
+  Queue(flow);
 }
 
 // One call, once through. A stage either moves the flow on or waits for the event named beside it.
 void Pipeline::Step(CallFlow& flow, bool& waits) {
   switch (flow.stage) {
     case Stage::kAdmit:
+      if (!flow.passed && !flow.refusal.has_value()) break;  // Pump
       flow.stage = After(flow, Admit(flow), Stage::kBind);
       return;
     case Stage::kBind:
@@ -148,12 +152,13 @@ void Pipeline::Advance(const cbor::Bytes& id) {
   if (flow != nullptr && flow->answered && flow->stage == Stage::kReply) Forget(key);
 }
 
-// 1. Only a session of this very peer, and only so many calls at once.
+// 1. Only a session of this very peer.
 Result<void> Pipeline::Admit(CallFlow& flow) {
+  if (flow.session != nullptr) flow.before = flow.session->state;
+  if (flow.refusal.has_value()) return std::unexpected(*flow.refusal);
   if (flow.session == nullptr) {
     return Fail(ExitCode::kNotFound, "admit", "no such session; open it again");
   }
-  flow.before = flow.session->state;
   if (flow.session->unrecorded) {
     return Fail(ExitCode::kAudit, "admit",
                 "the opening of this session could not be recorded; open it again");
@@ -163,18 +168,6 @@ Result<void> Pipeline::Admit(CallFlow& flow) {
         ExitCode::kBadData, "admit",
         "`" + flow.request.profile + "` is not the profile of this session; open another one");
   }
-  if (flow.session->in_flight >= limits_.calls_per_session) {
-    return Fail(
-        ExitCode::kBusy, "admit",
-        "this session has " + std::to_string(flow.session->in_flight) + " calls in flight; retry");
-  }
-  if (in_flight_ >= limits_.calls_total) {
-    return Fail(ExitCode::kBusy, "admit",
-                "the gateway has " + std::to_string(in_flight_) + " calls in flight; retry");
-  }
-  flow.counted = true;
-  ++flow.session->in_flight;
-  ++in_flight_;
   return {};
 }
 
@@ -226,6 +219,10 @@ void Pipeline::Decide(CallFlow& flow) {
 // 5. Whatever was decided goes to the log before anything else happens.
 void Pipeline::Record(CallFlow& flow) {
   flow.intent.is = RecordState::Is::kPending;
+  if (!Allowed(flow)) {
+    SpendRefusal(flow);
+    Started(flow);
+  }
   audit_.Append(ToDraft(IntentOf(flow, limits_)),
                 [this, id = flow.id](const Appended& appended) { OnIntentRecorded(id, appended); });
 }
@@ -248,7 +245,7 @@ void Pipeline::ReplyWithoutEffect(CallFlow& flow) {
 // 7. A fresh process: first the session's mount tree, where this is the first call that needs it.
 void Pipeline::BuildSandbox(CallFlow& flow) {
   flow.asked = true;
-  flow.deadline_ns = clock_.MonotonicNs() + limits_.setup_ms * kNsPerMs;
+  flow.deadline_ns = clock_.MonotonicNs() + limits_.bounds.setup_ms * kNsPerMs;
   TemplateSlot& slot = flow.session->templates[static_cast<size_t>(flow.plan.spec.work_class)];
   if (slot.state == TemplateSlot::State::kBuilt) {
     SendSpawn(flow);
@@ -274,7 +271,7 @@ void Pipeline::SendSpawn(CallFlow& flow) {
 
 void Pipeline::Release(CallFlow& flow) {
   flow.deadline_ns =
-      clock_.MonotonicNs() + (flow.plan.spec.limits.wall_ms + limits_.grace_ms) * kNsPerMs;
+      clock_.MonotonicNs() + (flow.plan.spec.limits.wall_ms + limits_.bounds.grace_ms) * kNsPerMs;
   if (auto sent = spawn_.Go(flow.id); !sent) {
     OnSandboxFailed(flow, sent.error(), {});
     return;
@@ -307,10 +304,7 @@ void Pipeline::Reply(CallFlow& flow) {
   if (flow.answered) return;
   flow.answered = true;
   ++answered_;
-  if (flow.counted) {
-    --flow.session->in_flight;
-    --in_flight_;
-  }
+  Leave(flow);
   if (flow.session != nullptr) flow.reply.exposure = LegNames(flow.session->state.exposure);
   UniqueFd output;
   if (Allowed(flow) && flow.ending.has_value()) {
@@ -331,6 +325,7 @@ void Pipeline::Reply(CallFlow& flow) {
 void Pipeline::End(CallFlow& flow, Ending ending) {
   flow.ending = std::move(ending);
   flow.deadline_ns = 0;
+  Started(flow);
 }
 
 CallFlow* Pipeline::Find(const cbor::Bytes& id) {

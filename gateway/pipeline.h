@@ -15,22 +15,26 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/channel.h"
 #include "base/event_loop.h"
+#include "gateway/allowance.h"
 #include "gateway/audit_link.h"
+#include "gateway/bounds.h"
 #include "gateway/ending.h"
 #include "gateway/protocol.h"
 #include "gateway/session.h"
 #include "gateway/spawn_link.h"
+#include "gateway/turnstile.h"
 #include "gateway/worker_result.h"
 #include "runtime/plan.h"
 
 namespace krux::gateway {
 
 enum class Stage : uint8_t {
-  kAdmit,    // 1 peer, session, queue bounds
+  kAdmit,    // 1 its turn, then peer and session
   kBind,     // 2 arguments → typed, defaults filled in
   kPlan,     // 3 Spec and Footprint
   kDecide,   // 4 the policy kernel
@@ -69,11 +73,13 @@ struct CallFlow {
   policy::Decision decision;
 
   RecordState intent;
-  bool counted = false;  // in the bounds of session and gateway
-  bool asked = false;    // stage 7 was begun
-  bool spawned = false;  // Spawn was sent
-  bool ready = false;    // confined, measured, waiting
-  bool acting = false;   // Go was sent
+  uint64_t ticket = 0;    // its place in the line; 0: none
+  bool passed = false;    // its turn came
+  bool starting = false;  // counts as one whose sandbox is being built
+  bool asked = false;     // stage 7 was begun
+  bool spawned = false;   // Spawn was sent
+  bool ready = false;     // confined, measured, waiting
+  bool acting = false;    // Go was sent
   sandbox::Receipt receipt;
   std::optional<sandbox::Done> done;
   std::optional<Ending> ending;  // set: what is left is to record and reply
@@ -88,11 +94,8 @@ struct CallFlow {
 class Pipeline {
  public:
   struct Limits {
-    size_t calls_per_session = 8;  // in flight; more are kBusy
-    size_t calls_total = 32;
-    size_t flows = 512;          // with those that only wait for a late record
-    uint64_t setup_ms = 10'000;  // template and sandbox
-    uint64_t grace_ms = 5'000;   // over Limits::wall_ms, for spawnd to report the end
+    Bounds bounds;
+    size_t flows = 512;  // with those that only wait for a late record
     sandbox::Limits sandbox;
     sandbox::LayerMask degraded = 0;
     uint64_t policy_epoch = 1;
@@ -101,8 +104,11 @@ class Pipeline {
   // Called once per call, with a descriptor when reply.bytes > 0.
   using Answer = std::function<void(uint64_t connection, const CallReply& reply, UniqueFd result)>;
 
+  // Whether a call of this connection may begin now; false leaves the turn to others.
+  using MayBegin = std::function<bool(uint64_t connection)>;
+
   Pipeline(const Clock& clock, Random& random, AuditLink& audit, SpawnLink& spawn, Limits limits,
-           Answer answer);
+           Answer answer, MayBegin may_begin = {});
   Pipeline(const Pipeline&) = delete;
   Pipeline& operator=(const Pipeline&) = delete;
 
@@ -122,13 +128,29 @@ class Pipeline {
   // Checks deadlines; called a few times a second while something is pending.
   void Tick();
 
-  size_t in_flight() const { return in_flight_; }
+  size_t in_flight() const { return line_.passed(); }
+  size_t waiting() const { return line_.waiting(); }
   size_t flows() const { return flows_.size(); }
   bool full() const { return flows_.size() >= limits_.flows; }
+  // One more call of `uid` would be refused, and the log has had enough of its refusals for now:
+  // better not to read it.
+  bool Exhausted(uid_t uid, uint64_t now_ns);
   uint64_t answered() const { return answered_; }
+  // Calls that waited when their client hung up and whose refusals the log had no room for, since
+  // this was last asked.
+  uint64_t TakeDropped() { return std::exchange(dropped_, 0); }
 
  private:
   CallFlow& Add(uint64_t connection, const PeerCredentials& peer, CallRequest request);
+  void Queue(CallFlow& flow);
+  // Lets everybody pass whose turn it is.
+  void Pump();
+  void Leave(CallFlow& flow);
+  void Started(CallFlow& flow);
+  void SendAway(CallFlow& flow, ExitCode code, std::string why);
+  Allowance& RefusalsOf(uid_t agent, uint64_t now_ns);
+  Allowance& RefusalsOf(const CallFlow& flow, uint64_t now_ns);
+  void SpendRefusal(const CallFlow& flow);
   void Advance(const cbor::Bytes& id);
   void Step(CallFlow& flow, bool& waits);
   // The stages.
@@ -146,6 +168,8 @@ class Pipeline {
   void Reply(CallFlow& flow);
   // Events.
   void OnIntentRecorded(const cbor::Bytes& id, const Appended& appended);
+  void ApplyIntent(const cbor::Bytes& id, const Appended& appended);
+  void ApplySpawnEvent(sandbox::Event event);
   void OnOutcomeRecorded(const cbor::Bytes& id, const Appended& appended);
   void OnTemplate(uint64_t tag, const Error* error, const std::string& layer);
   void OnSandboxFailed(CallFlow& flow, const Error& error, const std::string& layer);
@@ -165,8 +189,15 @@ class Pipeline {
   std::map<cbor::Bytes, std::unique_ptr<CallFlow>> flows_;
   std::map<uint64_t, std::shared_ptr<Session>> templates_;  // BuildTemplate under way, by tag
   uint64_t next_tag_ = 1ull << 32;                          // apart from the tags of OpenWork
-  size_t in_flight_ = 0;
+  MayBegin may_begin_;
+  Turnstile line_;                                 // of agents, sessions, connections
+  std::map<uint64_t, cbor::Bytes> tickets_;        // of those that wait
+  std::map<uid_t, Allowance> agent_refusals_;      // records of calls that did not run
+  std::map<uint64_t, Allowance> client_refusals_;  // by connection
+  size_t starting_ = 0;
+  bool pumping_ = false;
   uint64_t answered_ = 0;
+  uint64_t dropped_ = 0;
 };
 
 }  // namespace krux::gateway

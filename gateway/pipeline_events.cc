@@ -1,5 +1,6 @@
 // The events of the pipeline: what krux-auditd, krux-spawnd, clients and the clock say to a
 // CallFlow.
+#include <iterator>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -9,6 +10,11 @@
 namespace krux::gateway {
 
 void Pipeline::OnIntentRecorded(const cbor::Bytes& id, const Appended& appended) {
+  ApplyIntent(id, appended);
+  Pump();
+}
+
+void Pipeline::ApplyIntent(const cbor::Bytes& id, const Appended& appended) {
   CallFlow* flow = Find(id);
   if (flow == nullptr) return;
   switch (appended.what) {
@@ -46,10 +52,11 @@ void Pipeline::OnOutcomeRecorded(const cbor::Bytes& id, const Appended& appended
   if (appended.what == Appended::What::kDurable) {
     flow->outcome = {RecordState::Is::kDurable, appended.seq};
     Advance(id);
-    return;
+  } else {
+    Withhold(*flow, appended.error);
+    Forget(id);
   }
-  Withhold(*flow, appended.error);
-  Forget(flow->id);
+  Pump();
 }
 
 // The log cannot say what happened: the answer is 74, carries no byte of the result, and the
@@ -86,12 +93,18 @@ void Pipeline::OnAuditGone() {
 }
 
 void Pipeline::OnSpawnEvent(sandbox::Event event) {
+  ApplySpawnEvent(std::move(event));
+  Pump();
+}
+
+void Pipeline::ApplySpawnEvent(sandbox::Event event) {
   if (auto* built = std::get_if<sandbox::TemplateBuilt>(&event)) {
     OnTemplate(built->tag, nullptr, {});
   } else if (auto* ready = std::get_if<sandbox::Ready>(&event)) {
     CallFlow* flow = Find(ready->call_id);
     if (flow == nullptr || flow->ending.has_value()) return;
     flow->ready = true;
+    Started(*flow);
     flow->receipt = std::move(ready->receipt);
     Advance(flow->id);
   } else if (auto* done = std::get_if<sandbox::Done>(&event)) {
@@ -166,6 +179,7 @@ void Pipeline::OnSpawnGone() {
     OnSandboxFailed(*flow, gone, {});
     Advance(id);
   }
+  Pump();
 }
 
 void Pipeline::OnClientGone(uint64_t connection) {
@@ -179,6 +193,8 @@ void Pipeline::OnClientGone(uint64_t connection) {
       Cancel(*flow, "the client hung up");
     }
   }
+  client_refusals_.erase(connection);
+  Pump();
 }
 
 void Pipeline::CancelAll() {
@@ -189,6 +205,18 @@ void Pipeline::CancelAll() {
 
 // A call that has begun is killed and its end awaited; one that has not ends here.
 void Pipeline::Cancel(CallFlow& flow, const char* reason) {
+  if (flow.stage == Stage::kAdmit) {
+    const uint64_t now = clock_.MonotonicNs();
+    // Hanging up must not be a way to write more into the log than refusals may.
+    if (flow.connection == 0 && RefusalsOf(flow.peer.uid, now).Overdrawn(now)) {
+      ++dropped_;
+      Leave(flow);
+      Forget(flow.id);
+    } else {
+      SendAway(flow, ExitCode::kInterrupted, reason);
+    }
+    return;
+  }
   if (!flow.asked || flow.ending.has_value() || flow.done.has_value()) return;
   if (flow.spawned) (void)spawn_.Cancel(flow.id);
   if (flow.acting) return;  // Done(kCancelled) follows
@@ -205,6 +233,10 @@ void Pipeline::Tick() {
   for (const cbor::Bytes& id : overdue) {
     CallFlow* flow = Find(id);
     if (flow == nullptr || flow->ending.has_value()) continue;
+    if (flow->stage == Stage::kAdmit) {
+      SendAway(*flow, ExitCode::kBusy, "its turn did not come in time; retry");
+      continue;
+    }
     if (flow->spawned) (void)spawn_.Cancel(flow->id);
     if (flow->acting) {
       End(*flow, {audit::Status::kTimeout, ExitCode::kTimeout, 0, "the call ran out of time"});
@@ -214,6 +246,9 @@ void Pipeline::Tick() {
     }
     Advance(id);
   }
+  for (auto it = agent_refusals_.begin(); it != agent_refusals_.end();)
+    it = it->second.Full(now) ? agent_refusals_.erase(it) : std::next(it);
+  Pump();
 }
 
 }  // namespace krux::gateway

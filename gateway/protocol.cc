@@ -153,6 +153,7 @@ cbor::Bytes Encode(const StatusReply& m) {
                           {"clients", m.clients},
                           {"sessions", m.sessions},
                           {"calls_in_flight", m.calls_in_flight},
+                          {"calls_waiting", m.calls_waiting},
                           {"calls_total", m.calls_total},
                           {"audit", m.audit},
                           {"sandbox", m.sandbox},
@@ -265,6 +266,7 @@ Result<StatusReply> DecodeStatusReply(const Value& value) {
   m.clients = r.Uint("clients");
   m.sessions = r.Uint("sessions");
   m.calls_in_flight = r.Uint("calls_in_flight");
+  m.calls_waiting = r.Uint("calls_waiting");
   m.calls_total = r.Uint("calls_total");
   m.audit = r.Text("audit", kMaxNameBytes);
   m.sandbox = r.Text("sandbox", kMaxNameBytes);

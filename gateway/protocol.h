@@ -120,6 +120,7 @@ struct StatusReply {
   uint64_t clients = 0;  // connections, the asking one included
   uint64_t sessions = 0;
   uint64_t calls_in_flight = 0;
+  uint64_t calls_waiting = 0;
   uint64_t calls_total = 0;  // answered since start
   std::string audit;         // "ok", "silent" or "gone"
   std::string sandbox;       // "ok" or "gone"

@@ -1,17 +1,19 @@
 // The handlers of the protocol table (KRUX_REQUESTS): what each request of a client does.
 #include <unistd.h>
 
+#include <algorithm>
 #include <utility>
 #include <variant>
+#include <vector>
 
 #include "base/log.h"
+#include "gateway/call_records.h"
 #include "gateway/gateway.h"
 
 namespace krux::gateway {
 namespace {
 
 constexpr uint64_t kNsPerMs = 1'000'000;
-constexpr size_t kMaxPendingOpens = 256;
 
 // What can be read of a call frame that is malformed, so that it is recorded like any refused call.
 CallRequest Remains(const cbor::Value& value) {
@@ -67,19 +69,57 @@ void Gateway::OnOpen(Connection& connection, const cbor::Value& value, Packet& p
   if (const auto known = EffectivePolicy(settings_.ceiling, profile, "/"); !known) {
     return ReplyError(connection, known.error());
   }
-  if (opens_.size() >= kMaxPendingOpens) {
-    return ReplyError(connection,
-                      {ExitCode::kBusy, 0, "open", "too many sessions are being opened; retry"});
-  }
   if (audit_.gone()) {
     return ReplyError(connection, {ExitCode::kAudit, 0, "open",
                                    "the log cannot be written: krux-auditd is gone; nothing ran"});
   }
-  const uint64_t tag = next_tag_++;
-  if (auto sent = spawn_.OpenWork(tag, std::move(packet.fds[0])); !sent)
-    return ReplyError(connection, sent.error());
-  opens_[tag] = {connection.id(), profile,
-                 clock_.MonotonicNs() + settings_.open_deadline_ms * kNsPerMs};
+  const auto ticket =
+      opens_line_.Enter({AgentOf(connection.peer()), std::to_string(connection.id())});
+  if (!ticket) {
+    ++turned_away_.opens;
+    return ReplyError(connection,
+                      {ExitCode::kBusy, 0, "open", "too many sessions are being opened; retry"});
+  }
+  connection.opening = true;
+  opens_[next_tag_++] = {connection.id(), profile,
+                         clock_.MonotonicNs() + settings_.limits.bounds.open_ms * kNsPerMs, *ticket,
+                         std::move(packet.fds[0])};
+  PumpOpens();
+}
+
+// krux-mountd checks one WORK after the other: each agent, and each of its clients, in turn.
+void Gateway::PumpOpens() {
+  while (const auto ticket = opens_line_.Next([](uint64_t) { return true; })) {
+    const auto open = std::ranges::find_if(
+        opens_, [&](const auto& entry) { return entry.second.ticket == *ticket; });
+    if (auto sent = spawn_.OpenWork(open->first, std::move(open->second.socket)); !sent) {
+      OnWorkRefused(open->first, sent.error());
+    }
+  }
+}
+
+void Gateway::FinishOpen(std::map<uint64_t, PendingOpen>::iterator open) {
+  opens_line_.Done(open->second.ticket);
+  if (Connection* connection = Find(open->second.connection)) {
+    connection->opening = false;
+    if (connection->paused() && MayRead(*connection)) connection->Resume();
+  }
+  opens_.erase(open);
+}
+
+void Gateway::ExpireOpens(uint64_t now_ns) {
+  std::vector<uint64_t> waited, unchecked;
+  for (const auto& [tag, open] : opens_) {
+    if (open.deadline_ns <= now_ns) (open.socket.valid() ? waited : unchecked).push_back(tag);
+  }
+  for (const uint64_t tag : waited) {
+    ++turned_away_.opens;
+    OnWorkRefused(tag, {ExitCode::kBusy, 0, "open", "its turn did not come in time; retry"});
+  }
+  for (const uint64_t tag : unchecked) {
+    OnWorkRefused(tag, {ExitCode::kSandbox, 0, "open",
+                        "the work directory was not checked in time; nothing ran"});
+  }
 }
 
 void Gateway::OnCall(Connection& connection, const cbor::Value& value, Packet&) {
@@ -91,7 +131,6 @@ void Gateway::OnCall(Connection& connection, const cbor::Value& value, Packet&) 
   } else {
     pipeline_.Refuse(connection.id(), connection.peer(), Remains(value), request.error());
   }
-  if (MustPause(connection)) connection.Pause();
 }
 
 void Gateway::OnStatus(Connection& connection, const cbor::Value& value, Packet&) {
@@ -105,6 +144,7 @@ void Gateway::OnStatus(Connection& connection, const cbor::Value& value, Packet&
                         .clients = connections_.size(),
                         .sessions = sessions_.size(),
                         .calls_in_flight = pipeline_.in_flight(),
+                        .calls_waiting = pipeline_.waiting(),
                         .calls_total = pipeline_.answered(),
                         .audit = audit_.gone()     ? "gone"
                                  : audit_.silent() ? "silent"
@@ -145,23 +185,25 @@ void Gateway::OnSpawnEvent(sandbox::Event event) {
     OnWorkRefused(failed->tag, failed->error);
   } else {
     pipeline_.OnSpawnEvent(std::move(event));
+    return;
   }
+  PumpOpens();
 }
 
 void Gateway::OnWorkRefused(uint64_t tag, const Error& error) {
   const auto it = opens_.find(tag);
   if (it == opens_.end()) return;
   Connection* connection = Find(it->second.connection);
-  opens_.erase(it);
+  FinishOpen(it);
   if (connection != nullptr && !connection->gone()) ReplyError(*connection, error);
 }
 
 void Gateway::OnWorkOpened(const sandbox::WorkOpened& opened) {
   const auto it = opens_.find(opened.tag);
   if (it == opens_.end()) return;
-  const PendingOpen open = it->second;
-  opens_.erase(it);
-  Connection* connection = Find(open.connection);
+  const std::string profile = it->second.profile;
+  Connection* connection = Find(it->second.connection);
+  FinishOpen(it);
   if (connection == nullptr || connection->gone()) return;
   // mountd read the maker of the socketpair from the socket; a socketpair of somebody else's would
   // make this peer act with that other's files.
@@ -169,8 +211,11 @@ void Gateway::OnWorkOpened(const sandbox::WorkOpened& opened) {
     return ReplyError(*connection, {ExitCode::kDenied, 0, "open",
                                     "the work directory was handed over by another user"});
   }
-  const auto session = OpenSession(opened, open.profile);
-  if (!session) return ReplyError(*connection, session.error());
+  const auto session = OpenSession(opened, profile);
+  if (!session) {
+    if (session.error().code == ExitCode::kBusy) ++turned_away_.opens;
+    return ReplyError(*connection, session.error());
+  }
   Reply(*connection, Encode(OpenReply{.session = (*session)->id,
                                       .work = (*session)->work,
                                       .profile = (*session)->key.profile,
@@ -181,6 +226,10 @@ Result<std::shared_ptr<Session>> Gateway::OpenSession(const sandbox::WorkOpened&
                                                       const std::string& profile) {
   const SessionKey key{opened.uid, opened.work_id, profile};
   if (auto session = sessions_.Find(key); session != nullptr) return session;
+  if (sessions_.CountOf(opened.uid) >= settings_.limits.bounds.sessions_per_agent) {
+    return Fail(ExitCode::kBusy, "open",
+                "this user has too many sessions; restart the gateway to end them");
+  }
   policy::Policy policy = KRUX_TRY(EffectivePolicy(settings_.ceiling, profile, opened.path));
   auto session = KRUX_TRY(sessions_.Make(key, opened.path, std::move(policy)));
   RecordPolicy(*session);

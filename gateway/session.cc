@@ -1,5 +1,6 @@
 #include "gateway/session.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "base/digest.h"
@@ -39,6 +40,11 @@ Result<std::shared_ptr<Session>> SessionTable::Make(SessionKey key, std::string 
   by_id_[session->id] = session;
   by_key_[session->key] = session;
   return session;
+}
+
+size_t SessionTable::CountOf(uid_t uid) const {
+  return static_cast<size_t>(
+      std::ranges::count_if(by_key_, [uid](const auto& entry) { return entry.first.uid == uid; }));
 }
 
 void SessionTable::Remove(const Session& session) {

@@ -44,7 +44,6 @@ struct Session {
   uint64_t generation = 1;  // of the policy: a change makes every template stale
   policy::State state;
   TemplateSlot templates[sandbox::kWorkClasses];  // by sandbox::WorkClass
-  size_t in_flight = 0;                           // calls that have not been answered
   bool unrecorded = false;  // its opening could not be logged: no call may run
 };
 
@@ -62,6 +61,7 @@ class SessionTable {
   void Remove(const Session& session);
 
   size_t size() const { return by_id_.size(); }
+  size_t CountOf(uid_t uid) const;
   const std::map<cbor::Bytes, std::shared_ptr<Session>>& all() const { return by_id_; }
 
  private:

@@ -19,6 +19,7 @@ Result<void> SpawnLink::Start(std::function<void(sandbox::Event)> on_event,
   if (fcntl(client_.fd(), F_SETFL, O_NONBLOCK) != 0)
     return SysError(ExitCode::kInternal, "O_NONBLOCK", errno);
   readable_ = KRUX_TRY(loop_.AddIo(client_.fd(), EPOLLIN, [this](uint32_t) { OnReadable(); }));
+  readable_.GoFirst();  // before what clients say: an answer ends work, a packet begins it
   return {};
 }
 

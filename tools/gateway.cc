@@ -32,6 +32,7 @@ cbor::Map ToValue(const gateway::StatusReply& status, const gateway::GatewayPath
           {"clients", status.clients},
           {"sessions", status.sessions},
           {"calls_in_flight", status.calls_in_flight},
+          {"calls_waiting", status.calls_waiting},
           {"calls_total", status.calls_total},
           {"audit", status.audit},
           {"sandbox", status.sandbox},
@@ -48,7 +49,8 @@ void PrintStatus(const Output& out, const gateway::StatusReply& status,
              {"kruxd", "pid " + std::to_string(status.pid)},
              {"up", std::to_string(status.uptime_ms / 1000) + " s"},
              {"calls", std::to_string(status.calls_total) + " answered, " +
-                           std::to_string(status.calls_in_flight) + " running"},
+                           std::to_string(status.calls_in_flight) + " running, " +
+                           std::to_string(status.calls_waiting) + " waiting"},
              {"sessions", std::to_string(status.sessions)},
              {"clients", std::to_string(status.clients)},
              {"log", status.audit + ", " + paths.audit_dir},

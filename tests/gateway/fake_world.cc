@@ -212,12 +212,15 @@ UniqueFd GoodResult(ExitCode code, const std::string& data) {
 
 GatewaySettings FakeWorld::Quick() {
   GatewaySettings settings;
-  settings.append_deadline_ms = 300;
-  settings.open_deadline_ms = 2'000;
-  settings.stop_deadline_ms = 500;
+  settings.limits.bounds.append_ms = 300;
+  settings.limits.bounds.open_ms = 2'000;
+  settings.limits.bounds.stop_ms = 500;
+  settings.limits.bounds.wait_ms = 300;
+  settings.limits.bounds.frames_per_second = 1'000'000;
+  settings.limits.bounds.refusals_per_second = 1'000'000;
   settings.tick_us = 5'000;
-  settings.limits.setup_ms = 500;
-  settings.limits.grace_ms = 200;
+  settings.limits.bounds.setup_ms = 500;
+  settings.limits.bounds.grace_ms = 200;
   return settings;
 }
 

@@ -279,26 +279,6 @@ TEST(Pipeline, AClientThatHangsUpBeforeGoNeverStartsTheWorker) {
             Code(audit::Status::kCancelled));
 }
 
-TEST(Pipeline, MoreCallsThanASessionMayHaveAre72AndRecorded) {
-  FakeWorld world;
-  Client client = world.ConnectAndOpen();
-  const cbor::Bytes session =
-      client.Open({UniqueFd(open("/tmp", O_RDONLY | O_DIRECTORY)), "/tmp"})->session;
-  world.spawn->hold_done = true;
-  for (uint64_t id = 1; id <= 9; ++id) {
-    const CallRequest call{id, session, "fs.read", cbor::Map{{"path", kInside}}, {}};
-    ASSERT_TRUE(client.channel().Send(Encode(call)).has_value());
-  }
-  const auto packet = client.channel().ReceiveWithin(5'000, 1);
-  ASSERT_TRUE(packet.has_value());
-  const auto reply = DecodeCallReply(cbor::Decode(packet->bytes).value());
-  ASSERT_TRUE(reply.has_value());
-  EXPECT_EQ(reply->id, 9u);
-  EXPECT_EQ(reply->code, ExitCode::kBusy);
-  EXPECT_GT(reply->seq, 0u);
-  EXPECT_EQ(world.audit->Drafts(audit::Kind::kDenial).size(), 1u);
-}
-
 TEST(Pipeline, BadArgumentsAre65UnknownNamesAre66AllRecordedNothingSpawned) {
   FakeWorld world;
   Client client = world.ConnectAndOpen();

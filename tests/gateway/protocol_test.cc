@@ -44,6 +44,7 @@ TEST(Protocol, RepliesComeBackAsTheyWereWritten) {
                            .clients = 3,
                            .sessions = 4,
                            .calls_in_flight = 5,
+                           .calls_waiting = 7,
                            .calls_total = 6,
                            .audit = "ok",
                            .sandbox = "gone",
