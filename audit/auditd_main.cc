@@ -11,6 +11,8 @@
 #include <cstring>
 
 #include "audit/auditd.h"
+#include "audit/seccomp_filters.h"
+#include "base/injection.h"
 #include "base/self_confine.h"
 
 namespace krux::audit {
@@ -91,8 +93,9 @@ Result<void> Confine(const LogOptions& log) {
       slash == std::string::npos ? "." : log.public_key.substr(0, slash + 1);
   // A rule needs its folder to be there; what is wrong with the folder is for Log::Open to say.
   (void)mkdir(log.dir.c_str(), 0700);
-  return ConfineSelf(
-      {.read_only = {"/proc/sys/kernel/random/boot_id"}, .read_write = {log.dir, key_dir}});
+  return ConfineSelf({.filter = &generated::kAuditdFilter,
+                      .read_only = {"/proc/sys/kernel/random/boot_id"},
+                      .read_write = {log.dir, key_dir}});
 }
 
 // Members of the log folder's group may read the log where the folder lets them in.
@@ -142,6 +145,7 @@ int Main(int argc, char** argv) {
   }
   Auditd daemon(std::move(*log), std::move(channel), lifeline, stop.get(),
                 {.idle_ms = static_cast<int>(arguments.idle_ms), .group_limit = 1024});
+  injection::Run();
   const Result<void> result = daemon.Run();
   return result ? ToInt(ExitCode::kOk) : Report(result.error());
 }
@@ -156,6 +160,7 @@ extern "C" const char* __asan_default_options() { return "detect_leaks=0"; }  //
 
 int main(int argc, char** argv) {
   try {
+    krux::injection::TakeFlags(&argc, argv);
     return krux::audit::Main(argc, argv);
   } catch (const std::exception& e) {
     std::fprintf(stderr, "krux-auditd: %s\n", e.what());

@@ -10,6 +10,8 @@ target_compile_options(krux_flags INTERFACE
 if(KRUX_SANITIZE)
   target_compile_options(krux_flags INTERFACE -fsanitize=${KRUX_SANITIZERS} -fno-sanitize-recover=all)
   target_link_options(krux_flags INTERFACE -fsanitize=${KRUX_SANITIZERS})
+  # The daemons' own seccomp filters know nothing of a sanitizer's runtime: base/self_confine.h.
+  target_compile_definitions(krux_flags INTERFACE KRUX_SANITIZED)
 endif()
 
 # krux_static_program(<name> SOURCES … LIBS …): a program that a worker is forked from, or that runs
@@ -21,6 +23,20 @@ function(krux_static_program name)
     add_executable(${name} ${ARG_SOURCES})
     target_link_libraries(${name} PRIVATE krux_flags ${ARG_LIBS} -static)
   endif()
+endfunction()
+
+# krux_hooks_program(<program>): <program>-hooks, the same daemon with the switches that its tests need
+# (base/injection.h). Built with the tests, as shipped otherwise, never installed.
+function(krux_hooks_program program)
+  if(NOT KRUX_TESTS OR KRUX_SANITIZE)
+    return()
+  endif()
+  get_target_property(sources ${program} SOURCES)
+  get_target_property(libraries ${program} LINK_LIBRARIES)
+  add_executable(${program}-hooks EXCLUDE_FROM_ALL ${sources})
+  target_compile_definitions(${program}-hooks PRIVATE KRUX_TEST_HOOKS)
+  # First, so that its ConfineSelf, which can leave a layer out, is the one that is linked.
+  target_link_libraries(${program}-hooks PRIVATE krux_injection ${libraries})
 endfunction()
 
 # krux_test(<name> SOURCES … LIBS …): one GoogleTest program, discovered by ctest, named after the file.

@@ -5,6 +5,7 @@
 #include <cerrno>
 
 #include "base/self_confine.h"
+#include "gateway/seccomp_filters.h"
 
 namespace krux::gateway {
 
@@ -14,7 +15,7 @@ Result<void> ConfineDaemon() {
   // rule names, from being dropped and made anew.
   const int fdinfo = open("/proc/self/fdinfo", O_PATH | O_DIRECTORY | O_CLOEXEC);
   if (fdinfo < 0) return SysError(ExitCode::kSandbox, "open fdinfo", errno);
-  return ConfineSelf({.read_only = {"/proc/self/fdinfo"}});
+  return ConfineSelf({.filter = &generated::kKruxdFilter, .read_only = {"/proc/self/fdinfo"}});
 }
 
 }  // namespace krux::gateway

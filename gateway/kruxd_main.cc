@@ -17,6 +17,7 @@
 #include <map>
 #include <string>
 
+#include "base/injection.h"
 #include "base/log.h"
 #include "gateway/confine.h"
 #include "gateway/gateway.h"
@@ -143,6 +144,7 @@ Result<int> Main(int argc, char** argv) {
                    }
                  });
   KRUX_TRY(ConfineDaemon());
+  injection::Run();
   KRUX_TRY(gateway.Start([&] { tell({SupervisorMessage::Type::kReady, 0}); }));
   KRUX_TRY(gateway.Listen(std::move(gateway_door), Door::kAgentDoor));
   KRUX_TRY(gateway.Listen(std::move(admin_door), Door::kAdminDoor));
@@ -159,6 +161,7 @@ extern "C" const char* __asan_default_options() { return "detect_leaks=0"; }  //
 
 int main(int argc, char** argv) {
   try {
+    krux::injection::TakeFlags(&argc, argv);
     const auto status = krux::gateway::Main(argc, argv);
     if (status) return *status;
     krux::Log(krux::LogLevel::kError, "kruxd", status.error().message);

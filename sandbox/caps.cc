@@ -22,17 +22,43 @@ int Prctl(int option, unsigned long a = 0, unsigned long b = 0) {
   return prctl(option, a, b, 0, 0) < 0 ? -errno : 0;
 }
 
-}  // namespace
-
-int DropBoundingSet() {
+int DropBoundingSetBut(uint64_t keep) {
   for (unsigned long capability = 0; capability < kCapabilityLimit; capability++) {
     // The kernel's own end of the list, whatever the headers at build time said: EINVAL.
     const int present = prctl(PR_CAPBSET_READ, capability, 0, 0, 0);
     if (present < 0) return capability > 0 && errno == EINVAL ? 0 : -errno;
-    if (present == 0) continue;
+    if (present == 0 || (keep >> capability & 1) != 0) continue;
     if (const int error = Prctl(PR_CAPBSET_DROP, capability); error < 0) return error;
   }
   return 0;
+}
+
+}  // namespace
+
+int DropBoundingSet() { return DropBoundingSetBut(0); }
+
+int KeepEffective(uint64_t keep) {
+  constexpr int kHalves = _LINUX_CAPABILITY_U32S_3;
+  __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
+  __user_cap_data_struct data[kHalves] = {};
+  if (syscall(SYS_capget, &header, data) < 0) return -errno;
+  for (int half = 0; half < kHalves; half++) {
+    data[half].permitted &= static_cast<uint32_t>(keep >> 32 * half);
+    data[half].effective = data[half].permitted;
+    data[half].inheritable = 0;  // and with it the ambient set: capabilities(7)
+  }
+  if (syscall(SYS_capset, &header, data) < 0) return -errno;
+  if (syscall(SYS_capget, &header, data) < 0) return -errno;
+  for (int half = 0; half < kHalves; half++) {
+    const uint32_t left = data[half].permitted | data[half].effective | data[half].inheritable;
+    if ((left & ~static_cast<uint32_t>(keep >> 32 * half)) != 0) return -EPROTO;
+  }
+  return 0;
+}
+
+int KeepCapabilities(uint64_t keep) {
+  if (const int error = DropBoundingSetBut(keep); error < 0) return error;
+  return KeepEffective(keep);
 }
 
 int LockSecurebits() { return Prctl(PR_SET_SECUREBITS, kSecurebits); }

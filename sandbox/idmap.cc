@@ -7,10 +7,15 @@
 #include <algorithm>
 #include <csignal>
 
+#include "base/channel.h"
 #include "base/pidfd.h"
 #include "sandbox/namespaces.h"
 
 namespace krux::sandbox {
+
+namespace {
+constexpr int kHolderDeadlineMs = 5000;
+}
 
 std::string SwapMap(uint32_t a, uint32_t b) {
   const auto line = [](uint64_t inside, uint64_t outside, uint64_t count) {
@@ -27,8 +32,16 @@ std::string SwapMap(uint32_t a, uint32_t b) {
 }
 
 Result<UniqueFd> MakeSwapNamespace(uint32_t caller_uid, uint32_t caller_gid, uint32_t worker_id) {
+  auto [ours, theirs] = KRUX_TRY(Channel::Pair());
   Cloned holder = KRUX_TRY(CloneProcess(CLONE_NEWUSER, -1));
   if (holder.pid == 0) {
+    // It hands out its namespace itself: nobody else may look into a process that is not dumpable
+    // without CAP_SYS_PTRACE, which krux-mountd has not.
+    const UniqueFd own(open("/proc/self/ns/user", O_RDONLY | O_CLOEXEC));
+    const uint8_t byte = 'n';
+    const int fds[] = {own.get()};
+    (void)theirs.Send(std::span(&byte, 1),
+                      own.valid() ? std::span<const int>(fds) : std::span<const int>());
     for (;;) pause();
   }
   // The namespace lives on in the descriptor; the process that carried it does not.
@@ -38,9 +51,10 @@ Result<UniqueFd> MakeSwapNamespace(uint32_t caller_uid, uint32_t caller_gid, uin
     const UniqueFd dir = KRUX_TRY(OpenProcPid(proc.get(), holder.pid));
     KRUX_TRY(
         WriteIdMaps(dir.get(), SwapMap(caller_uid, worker_id), SwapMap(caller_gid, worker_id)));
-    UniqueFd ns(openat(dir.get(), "ns/user", O_RDONLY | O_CLOEXEC));
-    if (!ns.valid()) return SysError(ExitCode::kSandbox, "open user namespace", errno);
-    return ns;
+    Packet packet = KRUX_TRY(ours.ReceiveWithin(kHolderDeadlineMs, 1));
+    if (packet.fds.size() != 1)
+      return Fail(ExitCode::kSandbox, "id map", "no user namespace came out");
+    return std::move(packet.fds[0]);
   };
   Result<UniqueFd> ns = take();
   (void)pidfd.Kill(SIGKILL);

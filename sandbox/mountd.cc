@@ -14,6 +14,7 @@
 #include <cstdio>
 #include <map>
 
+#include "sandbox/caps.h"
 #include "sandbox/idmap.h"
 #include "sandbox/mount_wire.h"
 #include "sandbox/namespaces.h"
@@ -125,13 +126,18 @@ class Mountd {
     const std::string gid_map = rootless_ ? "0 " + std::to_string(packet.sender.gid) + " 1\n" : map;
     KRUX_TRY(WriteIdMaps(dir.get(), map, gid_map));
     joined_ = true;
-    if (rootless_) {
+    if (!rootless_) {
+      if (const int error = KeepEffective(kMountdCapabilities); error < 0)
+        return SysError(ExitCode::kSandbox, "give up capabilities", -error);
+    } else {
       if (setns(packet.fds[0].get(), CLONE_NEWUSER) != 0)
         return SysError(ExitCode::kSandbox, "join user namespace", errno);
       if (unshare(CLONE_NEWNS) != 0) return SysError(ExitCode::kSandbox, "copy mount tree", errno);
       if (mount(nullptr, "/", nullptr, MS_REC | MS_SLAVE, nullptr) != 0) {
         return SysError(ExitCode::kSandbox, "make mount tree a slave", errno);
       }
+      if (const int error = KeepEffective(kMountdRootlessCapabilities); error < 0)
+        return SysError(ExitCode::kSandbox, "give up capabilities", -error);
     }
     return Answer{mountwire::Joined{}, {}};
   }

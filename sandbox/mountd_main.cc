@@ -1,15 +1,36 @@
 // krux-mountd --channel-fd N --lifeline-fd N --worker-id N [--protect DIR]…
 
 #include <sys/mount.h>
+#include <unistd.h>
 
 #include <cstdio>
 
+#include "base/injection.h"
 #include "base/self_confine.h"
+#include "sandbox/caps.h"
 #include "sandbox/flags.h"
 #include "sandbox/mountd.h"
+#include "sandbox/mountd_filters.h"
+
+namespace {
+
+krux::Result<void> Confine() {
+  using namespace krux::sandbox;
+  // Without privilege there is nothing to give up yet; what a rootless krux-mountd gains when it
+  // joins krux-spawnd's user namespace it reduces there.
+  if (geteuid() == 0) {
+    if (const int error = KeepCapabilities(kMountdCapabilities | kMountdJoinCapabilities);
+        error < 0)
+      return krux::SysError(krux::ExitCode::kSandbox, "capabilities", -error);
+  }
+  return krux::ConfineSelf({.filter = &generated::kMountdFilter, .mounts = true});
+}
+
+}  // namespace
 
 int main(int argc, char** argv) {
   using namespace krux::sandbox;
+  krux::injection::TakeFlags(&argc, argv);
   MountdOptions options;
   options.channel_fd = FlagFd(argc, argv, "--channel-fd");
   options.lifeline_fd = FlagFd(argc, argv, "--lifeline-fd");
@@ -37,9 +58,10 @@ int main(int argc, char** argv) {
     std::fputs("krux-mountd: started by `krux gateway`, not by hand\n", stderr);
     return krux::ToInt(krux::ExitCode::kUsage);
   }
-  if (const auto confined = krux::ConfineSelf({.mounts = true}); !confined) {
+  if (const auto confined = Confine(); !confined) {
     std::fprintf(stderr, "krux-mountd: %s\n", confined.error().message.c_str());
     return krux::ToInt(krux::ExitCode::kSandbox);
   }
+  krux::injection::Run();
   return RunMountd(options);
 }

@@ -2,61 +2,23 @@
 
 #include <errno.h>
 #include <linux/netlink.h>
-#include <linux/seccomp.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
-#include "sandbox/seccomp/bpf_tree.h"
-#include "sandbox/seccomp_filters.h"
+#include "sandbox/worker_filters.h"
 
 namespace krux::sandbox {
-namespace {
-
-constexpr CompiledFilter kFs = {generated::kFsFilter, generated::kFsFilterCount,
-                                generated::kFsFilterDigest, generated::kFsFilterTree};
-constexpr CompiledFilter kWrite = {generated::kWriteFilter, generated::kWriteFilterCount,
-                                   generated::kWriteFilterDigest, generated::kWriteFilterTree};
-constexpr CompiledFilter kExec = {generated::kExecFilter, generated::kExecFilterCount,
-                                  generated::kExecFilterDigest, generated::kExecFilterTree};
-
-// What the loaded filter answers for chunk `i`: the kernel returns the data of SECCOMP_RET_ERRNO
-// negated, which libc puts into errno; data 0 is a plain 0.
-int Chunk(long i) { return syscall(kProbeSyscall, i) == 0 ? 0 : errno; }
-
-}  // namespace
 
 const CompiledFilter& FilterFor(WorkClass work_class) {
   switch (work_class) {
     case WorkClass::kFs:
-      return kFs;
+      return generated::kFsFilter;
     case WorkClass::kWrite:
-      return kWrite;
+      return generated::kWriteFilter;
     case WorkClass::kExec:
       break;
   }
-  return kExec;
-}
-
-int LoadFilter(const CompiledFilter& filter) {
-  const sock_fprog program = {filter.count, const_cast<sock_filter*>(filter.insns)};
-  return syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0u, &program) == 0 ? 0 : -errno;
-}
-
-int ProbeFilterDigest(uint8_t out[kFilterDigestBytes]) {
-  // Without a filter every number answers ENOSYS; a digest cannot, its last chunk has 4 bits.
-  if (Chunk(KRUX_BPF_CHUNKS - 1) > 0xf) return -ENOSYS;
-  for (size_t i = 0; i < kFilterDigestBytes; i++) out[i] = 0;
-  size_t bit = 0;
-  for (long i = 0; i < KRUX_BPF_CHUNKS; i++) {
-    const int width = i == KRUX_BPF_CHUNKS - 1 ? 4 : KRUX_BPF_CHUNK_BITS;
-    const int chunk = Chunk(i);
-    for (int b = width - 1; b >= 0; b--, bit++) {
-      if ((chunk >> b & 1) != 0)
-        out[bit / 8] = static_cast<uint8_t>(out[bit / 8] | 0x80 >> bit % 8);
-    }
-  }
-  return 0;
+  return generated::kExecFilter;
 }
 
 int ProbeSocketRefused() {

@@ -12,6 +12,7 @@
 #include <map>
 
 #include "base/clock.h"
+#include "base/injection.h"
 #include "sandbox/call.h"
 #include "sandbox/spawn_wire.h"
 #include "sandbox/template_check.h"
@@ -35,8 +36,8 @@ class Spawnd {
     world_.rootless = flags.rootless;
     world_.hooks = flags.hooks;
     world_.hooks.host_root_fd = inner_.host_root.get();
-    if (flags.cgroup_fd >= 0) {
-      if (Result<CgroupTree> tree = CgroupTree::Open(UniqueFd(flags.cgroup_fd)))
+    if (inner_.cgroup.valid()) {
+      if (Result<CgroupTree> tree = CgroupTree::Open(std::move(inner_.cgroup)))
         cgroups_ = std::move(*tree);
     }
     gid_t groups[64];
@@ -298,11 +299,16 @@ int RunSpawnd(int argc, char** argv, WorkerEntry entry) {
     return ToInt(ExitCode::kUsage);
   }
   if (!flags.inner) return RunOuter(flags, argv);
-  Result<InnerWorld> inner = EnterInner();
-  if (!inner) {
-    std::fprintf(stderr, "krux-spawnd: %s\n", inner.error().message.c_str());
+  const auto fail = [](const Error& error) {
+    std::fprintf(stderr, "krux-spawnd: %s\n", error.message.c_str());
     return ToInt(ExitCode::kSandbox);
-  }
+  };
+  injection::TakeFlags(&argc, argv);
+  Result<InnerWorld> inner = EnterInner(flags);
+  if (!inner) return fail(inner.error());
+  if (const Result<void> confined = ConfineInner(flags, *inner); !confined)
+    return fail(confined.error());
+  injection::Run();
   return Spawnd(flags, std::move(*inner), entry).Run();
 }
 

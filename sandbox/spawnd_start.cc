@@ -5,21 +5,26 @@
 #include <sched.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <climits>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <vector>
 
+#include "base/injection.h"
 #include "base/pidfd.h"
 #include "sandbox/child.h"
 #include "sandbox/flags.h"
 #include "sandbox/mount_wire.h"
+#include "sandbox/spawnd_filters.h"
 #include "sandbox/template.h"
 
 namespace krux::sandbox {
@@ -74,6 +79,18 @@ Result<void> MakeUserNamespace(int mount_fd) {
   _exit(ToInt(ExitCode::kSandbox));
 }
 
+// What is left for the first process is waiting. No Landlock: its signal scope would keep it from
+// ending the second, which is older than the domain would be. When this fails it exits, and the
+// second goes with it.
+Result<void> ConfineOuter() {
+  int error = SetNoNewPrivs();
+  if (error == 0) error = SetNotDumpable();
+  if (error == 0) error = KeepEffective(0);
+  if (error == 0) error = LoadFilterAndProve(generated::kSpawndOuterFilter);
+  if (error < 0) return SysError(ExitCode::kSandbox, "confine the first process", -error);
+  return {};
+}
+
 int WaitForInner(const Pidfd& inner, int lifeline_fd) {
   pollfd fds[] = {{inner.fd(), POLLIN, 0}, {lifeline_fd, POLLIN, 0}};
   while (poll(fds, lifeline_fd >= 0 ? 2 : 1, -1) < 0 && errno == EINTR) {
@@ -81,6 +98,43 @@ int WaitForInner(const Pidfd& inner, int lifeline_fd) {
   if (fds[0].revents == 0) (void)inner.Kill(SIGKILL);
   const Result<ExitReport> report = inner.Wait();
   return report && !report->signaled ? report->status : ToInt(ExitCode::kSandbox);
+}
+
+constexpr const char* kCgroupPath = "/cgroup";
+
+// The delegated cgroup in a mount of spawnd's own. The descriptor that it was given lies on the
+// host's mount: `..` from there climbs out of every root, up to the host's. From a mount of one's
+// own, `..` ends at one's own root.
+Result<void> AttachCgroup(int given) {
+  const auto fail = [](const char* what) { return SysError(ExitCode::kSandbox, what, errno); };
+  char path[PATH_MAX] = {};
+  const std::string link = "/proc/self/fd/" + std::to_string(given);
+  if (readlink(link.c_str(), path, sizeof(path) - 1) <= 0) return fail("find the cgroup");
+  const UniqueFd copy(open_tree(AT_FDCWD, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC));
+  if (!copy.valid()) return fail("copy the mount of the cgroup");
+  struct stat wanted{}, got{};
+  if (fstat(given, &wanted) != 0 || fstat(copy.get(), &got) != 0) return fail("stat the cgroup");
+  if (wanted.st_dev != got.st_dev || wanted.st_ino != got.st_ino)
+    return Fail(ExitCode::kSandbox, "cgroup", "the cgroup is not where its path says");
+  if (mkdir("/tmp/cgroup", 0755) != 0) return fail("mkdir cgroup");
+  if (move_mount(copy.get(), "", AT_FDCWD, "/tmp/cgroup", MOVE_MOUNT_F_EMPTY_PATH) != 0)
+    return fail("attach the cgroup");
+  return {};
+}
+
+// Closes everything but `keep` and 0, 1, 2.
+Result<void> CloseAllBut(std::vector<int> keep) {
+  std::sort(keep.begin(), keep.end());
+  unsigned next = 3;
+  keep.push_back(INT_MAX);
+  for (const int fd : keep) {
+    if (fd < 3) continue;
+    const auto last = static_cast<unsigned>(fd) - 1;
+    if (last >= next && close_range(next, last, 0) != 0)
+      return SysError(ExitCode::kSandbox, "close_range", errno);
+    next = static_cast<unsigned>(fd) + 1;
+  }
+  return {};
 }
 
 int InheritedFilters(int proc_fd) {
@@ -123,10 +177,11 @@ int RunOuter(const SpawndFlags& flags, char** argv) {
   for (const int fd : {flags.channel_fd, flags.mount_fd, flags.cgroup_fd}) {
     if (fd >= 0) close(fd);
   }
+  if (const Result<void> confined = ConfineOuter(); !confined) return fail(confined.error());
   return WaitForInner(Pidfd(std::move(inner->pidfd)), flags.lifeline_fd);
 }
 
-Result<InnerWorld> EnterInner() {
+Result<InnerWorld> EnterInner(const SpawndFlags& flags) {
   const auto fail = [](const char* stage) { return SysError(ExitCode::kSandbox, stage, errno); };
   InnerWorld world;
   umask(0);
@@ -142,6 +197,7 @@ Result<InnerWorld> EnterInner() {
     return fail("mount root");
   if (mkdir("/tmp/proc", 0755) != 0 || mkdir((std::string("/tmp") + kBuildPath).c_str(), 0755) != 0)
     return fail("mkdir");
+  if (flags.cgroup_fd >= 0) KRUX_TRY(AttachCgroup(flags.cgroup_fd));
   // Refused where the host's proc is partly covered (containers): then nothing can be measured
   // here.
   if (mount("proc", "/tmp/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, "subset=pid") != 0) {
@@ -155,10 +211,39 @@ Result<InnerWorld> EnterInner() {
   world.proc = UniqueFd(open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC));
   world.mount_ns = UniqueFd(open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC));
   if (!world.proc.valid() || !world.mount_ns.valid()) return fail("open proc");
+  if (flags.cgroup_fd >= 0) {
+    world.cgroup = UniqueFd(open(kCgroupPath, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (!world.cgroup.valid()) return fail("open cgroup");
+  }
   const UniqueFd own = KRUX_TRY(OpenProcPid(world.proc.get(), getpid()));
   world.outside = KRUX_TRY(ReadNamespaceIds(own.get()));
   world.filters = InheritedFilters(world.proc.get());
   return world;
+}
+
+Result<void> ConfineInner(const SpawndFlags& flags, InnerWorld& world) {
+  const rlimit none{0, 0};
+  if (setrlimit(RLIMIT_CORE, &none) != 0)
+    return SysError(ExitCode::kSandbox, "no core dumps", errno);
+  KRUX_TRY(CloseAllBut({flags.channel_fd, flags.mount_fd, world.cgroup.get(), world.proc.get(),
+                        world.null.get(), world.mount_ns.get(), world.host_root.get()}));
+  uint64_t capabilities = kSpawndCapabilities;
+#ifdef KRUX_TEST_HOOKS
+  // A worker without a user namespace of its own has what spawnd has: it needs the rest to come
+  // far.
+  if ((flags.hooks.skip_namespaces & CLONE_NEWUSER) != 0) capabilities = ~uint64_t{0};
+#endif
+  int error = KeepCapabilities(capabilities);
+  if (error == 0) error = SetNotDumpable();
+  if (error < 0) return SysError(ExitCode::kSandbox, "give up capabilities", -error);
+#ifdef KRUX_TEST_HOOKS
+  if (flags.hooks.without_own_filter) return {};
+#endif
+  if (injection::LeftOut("seccomp")) return {};
+  error = LoadFilterAndProve(generated::kSpawndFilter);
+  if (error < 0) return SysError(ExitCode::kSandbox, "seccomp", -error);
+  ++world.filters;
+  return {};
 }
 
 }  // namespace krux::sandbox

@@ -32,13 +32,20 @@ int RunOuter(const SpawndFlags& flags, char** argv);
 
 // Second process: what it stands on once it is inside.
 struct InnerWorld {
-  UniqueFd proc;         // own proc mount, subset=pid
-  UniqueFd null;         // /dev/null, opened before the host's tree went away
-  UniqueFd mount_ns;     // own mount namespace, to return to
+  UniqueFd proc;      // own proc mount, subset=pid
+  UniqueFd null;      // /dev/null, opened before the host's tree went away
+  UniqueFd mount_ns;  // own mount namespace, to return to
+  UniqueFd cgroup;    // the delegated directory in an own mount of it; invalid where there is none
   NamespaceIds outside;  // own namespaces: no worker may share one
   int filters = 0;       // seccomp filters inherited from outside
   UniqueFd host_root;    // test build only
 };
-Result<InnerWorld> EnterInner();
+Result<InnerWorld> EnterInner(const SpawndFlags& flags);
+
+// Last before the first byte of anybody: no core, not dumpable, only the capabilities that are
+// needed (all of the own user namespace), no descriptor but the ones that are used, and a seccomp
+// filter, which every worker inherits below its own. Not no_new_privs: the receipt could not tell a
+// worker's own any more. Counts the filter in `world.filters`.
+Result<void> ConfineInner(const SpawndFlags& flags, InnerWorld& world);
 
 }  // namespace krux::sandbox

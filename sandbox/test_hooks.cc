@@ -16,10 +16,10 @@
 #include <string>
 #include <vector>
 
+#include "base/seccomp/bpf_tree.h"
 #include "sandbox/child.h"
 #include "sandbox/flags.h"
 #include "sandbox/namespaces.h"
-#include "sandbox/seccomp/bpf_tree.h"
 
 namespace krux::sandbox {
 namespace {
@@ -114,6 +114,10 @@ TestHooks ParseTestHooks(int argc, char** argv) {
   for (int n = 0; const char* number = FlagValue(argc, argv, "--test-open", n); ++n) {
     if (hooks.opened_count < kMaxOpened) hooks.opened[hooks.opened_count++] = std::atoi(number);
   }
+  const bool opened = (hooks.skip_steps & (1u << static_cast<uint32_t>(Step::kSeccomp))) != 0 ||
+                      hooks.Weak(kSeccompI386) || hooks.Weak(kSeccompX32) ||
+                      hooks.Weak(kHostRoot) || hooks.opened_count > 0;
+  hooks.without_own_filter = opened && !FlagSet(argc, argv, "--test-own-filter");
   return hooks;
 }
 

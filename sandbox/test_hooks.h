@@ -37,7 +37,11 @@ struct TestHooks {
   uint64_t shared_namespaces = 0;  // --test-share-namespace NAME: krux-spawnd stays in the host's
   uint32_t weak = 0;               // --test-weaken WORD: bits of Weakening
   bool ignore_receipt = false;     // --test-ignore-receipt: a weaker call goes on
-  int opened[kMaxOpened] = {};     // --test-open NUMBER: system calls that the filter lets through
+  // The ring is two filters, the worker's below spawnd's own: where the worker's is left out or
+  // opened, or the root is changed once more, spawnd goes without its own, unless
+  // --test-own-filter.
+  bool without_own_filter = false;
+  int opened[kMaxOpened] = {};  // --test-open NUMBER: system calls that the filter lets through
   size_t opened_count = 0;
   int host_root_fd = -1;  // set by EnterInner for kHostRoot
 

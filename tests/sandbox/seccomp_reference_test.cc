@@ -13,7 +13,7 @@
 #include <set>
 
 #include "sandbox/seccomp.h"
-#include "sandbox/seccomp/rules.h"
+#include "base/seccomp/rules.h"
 #include "tests/sandbox/bpf_interpreter.h"
 
 namespace krux::sandbox {
@@ -88,6 +88,9 @@ class Reference {
           // A rule that says what the default says is refused by libseccomp.
           if (refuse == unlisted) break;
           EXPECT_EQ(seccomp_rule_add(main.get(), refuse, nr, 0), 0) << rule.name;
+          break;
+        case Rule::Kind::kKill:
+          EXPECT_EQ(seccomp_rule_add(main.get(), SCMP_ACT_KILL_PROCESS, nr, 0), 0) << rule.name;
           break;
         case Rule::Kind::kAllowIf:
           own_[number] = Conditional(set.arch, refuse, SCMP_ACT_ALLOW, nr, rule);

@@ -18,7 +18,7 @@
 #include <random>
 #include <sstream>
 
-#include "sandbox/seccomp/rules.h"
+#include "base/seccomp/rules.h"
 #include "tests/sandbox/bpf_interpreter.h"
 
 namespace krux::sandbox {
@@ -173,6 +173,8 @@ TEST(Filter, DecidesAsTheDesignSays) {
       {"exec: creat 4755", exec, SYS_creat, {0, 04755}, Refuse(EPERM)},
       {"exec: open creates 4755", exec, SYS_open, {0, O_CREAT | O_WRONLY, 04755}, Refuse(EPERM)},
       {"exec: open, mode unused", exec, SYS_open, {0, O_WRONLY, 04755}, kAllow},
+      {"exec: opendir, mode unused", exec, SYS_openat, {0, 0, O_DIRECTORY, 06755}, kAllow},
+      {"fs: opendir", fs, SYS_openat, {0, 0, O_DIRECTORY | O_CLOEXEC}, kAllow},
       {"exec: openat creates 6644", exec, SYS_openat, {0, 0, O_CREAT, 06644}, Refuse(EPERM)},
       {"exec: openat O_TMPFILE 4755",
        exec,
@@ -310,6 +312,8 @@ TEST(RuleLanguage, RefusesWhatItDoesNotUnderstand) {
       "unlisted ENOSYS\nallow read if arg0 == 0x1ffffffff else EPERM\n",
       "unlisted ENOSYS\nallow read if arg0 == 1 else EPERM\nallow read if arg0 == 2 else EACCES\n",
       "unlisted ENOSYS\nallow read if arg0 == 0 else EPERM trailing\n",
+      "unlisted ENOSYS\nkill read if arg0 == 0\n",
+      "unlisted ENOSYS\nkill read\nallow read\n",
       "unlisted ENOSYS\nallow \\\n",  // continued into nothing
   };
   for (const char* text : bad) EXPECT_THROW(RulesFromText(text), RuleError) << text;

@@ -31,7 +31,7 @@ void Child(const sandbox::WorkerContext& context, const ServeOptions& options) {
     }
   }
   prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-  if (sandbox::LoadFilter(sandbox::FilterFor(context.work_class)) != 0) _exit(97);
+  if (LoadFilter(sandbox::FilterFor(context.work_class)) != 0) _exit(97);
   syscall(SYS_exit_group, Serve(context));
 }
 

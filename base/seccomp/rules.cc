@@ -1,22 +1,26 @@
-#include "sandbox/seccomp/rules.h"
+#include "base/seccomp/rules.h"
 
 #include <asm/ioctls.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/audit.h>
+#include <linux/fs.h>
+#include <linux/netlink.h>
 #include <openssl/evp.h>
 #include <sched.h>
 #include <seccomp.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <fstream>
 #include <sstream>
 #include <utility>
 
-namespace krux::sandbox::seccomp {
+namespace krux::seccomp {
 namespace {
 
 struct Constant {
@@ -37,7 +41,12 @@ constexpr Constant kConstants[] = {
     C(AF_UNIX), C(SOCK_STREAM), C(SOCK_SEQPACKET),
     C(CLONE_NEWNS), C(CLONE_NEWCGROUP), C(CLONE_NEWUTS), C(CLONE_NEWIPC), C(CLONE_NEWUSER),
     C(CLONE_NEWPID), C(CLONE_NEWNET),
-    C(TIOCSTI), C(TIOCLINUX), C(TIOCSETD), C(F_GETFD), C(F_GETFL),
+    C(CLONE_THREAD), C(MS_REC), C(MS_SLAVE),
+    C(AF_INET), C(AF_NETLINK), C(SOCK_RAW), C(NETLINK_NETFILTER),
+    C(SOL_SOCKET), C(SO_PASSCRED), C(SO_SNDBUF), C(SO_RCVBUF),
+    C(TIOCSTI), C(TIOCLINUX), C(TIOCSETD), C(TCGETS), C(FS_IOC_GETFLAGS), C(FS_IOC_SETFLAGS),
+    C(F_GETFD), C(F_SETFD), C(F_GETFL), C(F_SETFL), C(F_DUPFD_CLOEXEC), C(F_OFD_SETLK),
+    C(F_GET_SEALS), C(F_ADD_SEALS),
     C(PR_GET_SECUREBITS), C(PR_GET_PDEATHSIG), C(PR_GET_DUMPABLE), C(PR_GET_NO_NEW_PRIVS),
 };
 // clang-format on
@@ -52,6 +61,12 @@ constexpr Arch kArchs[] = {
 class Parser {
  public:
   Parser(std::string_view file, const Arch& arch) : file_(file) { set_.arch = arch; }
+
+  // From here on lines belong to another file of the same set.
+  void File(std::string_view name) {
+    file_ = name;
+    number_ = 0;
+  }
 
   void Line(const std::string& line) {
     number_++;
@@ -69,6 +84,8 @@ class Parser {
       Names(Rule{Rule::Kind::kAllow, 0, {}, {}});
     } else if (verb == "refuse") {
       Names(Rule{Rule::Kind::kRefuse, Errno(), {}, {}});
+    } else if (verb == "kill") {
+      Names(Rule{Rule::Kind::kKill, 0, {}, {}});
     } else {
       Fail("unknown statement `" + verb + "`");
     }
@@ -142,6 +159,7 @@ class Parser {
   }
 
   void Conditions(Rule* rule) {
+    if (rule->kind == Rule::Kind::kKill) Fail("`kill` has no conditions");
     krux_bpf_alternative alternative{};
     do {
       if (alternative.count == KRUX_BPF_MAX_CONDITIONS) Fail("too many conditions");
@@ -206,12 +224,25 @@ class Parser {
   RuleSet set_;
 };
 
+void ReadLines(std::istream& in, Parser* parser) {
+  std::string statement;
+  for (std::string line; std::getline(in, line);) {
+    const bool goes_on = line.ends_with('\\');
+    if (goes_on) line.back() = ' ';
+    statement += line;
+    if (!goes_on) parser->Line(std::exchange(statement, {}));
+  }
+  parser->Line(statement);
+}
+
 uint32_t ErrnoAction(int error) { return SECCOMP_RET_ERRNO | static_cast<uint32_t>(error); }
 
 krux_bpf_leaf LeafOf(const Rule& rule) {
   const bool allows = rule.kind == Rule::Kind::kAllow || rule.kind == Rule::Kind::kAllowIf;
   krux_bpf_leaf leaf{rule.alternatives.data(), rule.alternatives.size(), 0, 0};
-  if (leaf.count == 0) {
+  if (rule.kind == Rule::Kind::kKill) {
+    leaf.miss = SECCOMP_RET_KILL_PROCESS;
+  } else if (leaf.count == 0) {
     leaf.miss = allows ? SECCOMP_RET_ALLOW : ErrnoAction(rule.error);
   } else {
     leaf.hit = allows ? SECCOMP_RET_ALLOW : ErrnoAction(rule.error);
@@ -275,14 +306,18 @@ const Arch* FindArch(std::string_view name) {
 
 RuleSet ParseRules(std::istream& in, std::string_view file, const Arch& arch) {
   Parser parser(file, arch);
-  std::string statement;
-  for (std::string line; std::getline(in, line);) {
-    const bool goes_on = line.ends_with('\\');
-    if (goes_on) line.back() = ' ';
-    statement += line;
-    if (!goes_on) parser.Line(std::exchange(statement, {}));
+  ReadLines(in, &parser);
+  return parser.Finish();
+}
+
+RuleSet ParseRuleFiles(const std::vector<std::string>& paths, const Arch& arch) {
+  Parser parser("", arch);
+  for (const std::string& path : paths) {
+    std::ifstream in(path);
+    if (!in) throw RuleError("cannot read `" + path + "`");
+    parser.File(path);
+    ReadLines(in, &parser);
   }
-  parser.Line(statement);
   return parser.Finish();
 }
 
@@ -328,4 +363,4 @@ Compiled Compile(const RuleSet& rules, uint32_t probe_number) {
   return result;
 }
 
-}  // namespace krux::sandbox::seccomp
+}  // namespace krux::seccomp

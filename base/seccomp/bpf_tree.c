@@ -1,4 +1,4 @@
-#include "sandbox/seccomp/bpf_tree.h"
+#include "base/seccomp/bpf_tree.h"
 
 #include <linux/bpf_common.h>
 #include <linux/seccomp.h>

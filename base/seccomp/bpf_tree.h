@@ -16,8 +16,8 @@
  * umode_t for the kernel, or a flag word whose flags lie in the low half (clone, mmap's prot). The
  * kernel itself drops the high half, so a filter that looked at it could be evaded by setting it.
  */
-#ifndef KRUX_SANDBOX_SECCOMP_BPF_TREE_H_
-#define KRUX_SANDBOX_SECCOMP_BPF_TREE_H_
+#ifndef KRUX_BASE_SECCOMP_BPF_TREE_H_
+#define KRUX_BASE_SECCOMP_BPF_TREE_H_
 
 #include <linux/filter.h>
 #include <stddef.h>
@@ -99,4 +99,4 @@ uint32_t krux_bpf_chunk(const uint8_t digest[KRUX_BPF_DIGEST_BYTES], size_t i);
 }
 #endif
 
-#endif /* KRUX_SANDBOX_SECCOMP_BPF_TREE_H_ */
+#endif /* KRUX_BASE_SECCOMP_BPF_TREE_H_ */

@@ -10,10 +10,11 @@
 //   number ARCH NAME N                      a system call that libseccomp does not know yet
 //   allow NAME…                             whatever the arguments
 //   refuse ERRNO NAME…                      whatever the arguments
+//   kill NAME…                              whatever the arguments; the process ends with SIGSYS
 //   allow NAME if COND [and COND]… else ERRNO     several lines for a NAME: any of them allows
 //   refuse ERRNO NAME if COND [and COND]…         several lines for a NAME: any of them refuses
 // COND is `argN == VALUE` or `argN & MASK == VALUE`, on the low 32 bits; VALUE and MASK are numbers
-// or names of kernel constants joined by `|`. Order never matters: a NAME has one of the four
+// or names of kernel constants joined by `|`. Order never matters: a NAME has one of the five
 // forms.
 #pragma once
 
@@ -29,9 +30,9 @@
 #include <string_view>
 #include <vector>
 
-#include "sandbox/seccomp/bpf_tree.h"
+#include "base/seccomp/bpf_tree.h"
 
-namespace krux::sandbox::seccomp {
+namespace krux::seccomp {
 
 struct Arch {
   const char* name;
@@ -42,7 +43,7 @@ struct Arch {
 const Arch* FindArch(std::string_view name);
 
 struct Rule {
-  enum class Kind : uint8_t { kAllow, kRefuse, kAllowIf, kRefuseIf };
+  enum class Kind : uint8_t { kAllow, kRefuse, kKill, kAllowIf, kRefuseIf };
   Kind kind = Kind::kAllow;
   int error = 0;  // of kRefuse and kRefuseIf, and the `else` of kAllowIf
   std::vector<krux_bpf_alternative> alternatives;
@@ -61,6 +62,8 @@ class RuleError : public std::runtime_error {
 
 // Names that the architecture does not have are skipped; names nobody knows are an error.
 RuleSet ParseRules(std::istream& in, std::string_view file, const Arch& arch);
+// Several files as one set: a daemon's own list and what all daemons share.
+RuleSet ParseRuleFiles(const std::vector<std::string>& paths, const Arch& arch);
 
 struct Compiled {
   std::vector<sock_filter> insns;
@@ -75,4 +78,4 @@ Compiled Compile(const RuleSet& rules, uint32_t probe_number);
 // SHA-256 of a program whose digest answers are zero.
 std::array<uint8_t, KRUX_BPF_DIGEST_BYTES> DigestOf(const std::vector<sock_filter>& zeroed);
 
-}  // namespace krux::sandbox::seccomp
+}  // namespace krux::seccomp
