@@ -14,6 +14,9 @@
 #include "audit/seccomp_filters.h"
 #include "base/injection.h"
 #include "base/self_confine.h"
+#ifdef KRUX_TEST_HOOKS
+#include "audit/test_faults.h"
+#endif
 
 namespace krux::audit {
 namespace {
@@ -138,6 +141,11 @@ int Main(int argc, char** argv) {
   Channel channel(UniqueFd(static_cast<int>(arguments.channel_fd)));
   fcntl(channel.fd(), F_SETFD, FD_CLOEXEC);
 
+#ifdef KRUX_TEST_HOOKS
+  const std::string& key = arguments.log.public_key;
+  TestFaults faults(key.substr(0, key.rfind('/') + 1) + "test-faults");
+  arguments.log.io = &faults;
+#endif
   Result<std::unique_ptr<Log>> log = Log::Open(std::move(arguments.log));
   if (!log) {
     (void)Report(log.error());

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 
+#include <algorithm>
 #include <cerrno>
 
 #include "audit/hash.h"
@@ -34,9 +35,7 @@ cbor::Bytes SignedPart(const cbor::Bytes& log_id, uint64_t size, const cbor::Byt
 
 cbor::Bytes SignedMessage(std::span<const uint8_t> signed_part) {
   constexpr std::string_view kContext("krux-checkpoint-v1\0", 19);
-  cbor::Bytes message;
-  message.reserve(kContext.size() + signed_part.size());
-  message.insert(message.end(), kContext.begin(), kContext.end());
+  cbor::Bytes message(kContext.begin(), kContext.end());
   message.insert(message.end(), signed_part.begin(), signed_part.end());
   return message;
 }
@@ -60,7 +59,7 @@ Result<SignedHead> ParseEntry(std::span<const uint8_t> entry, const cbor::Bytes&
 Result<Checkpoints> Checkpoints::Open(Io& io, int dir, cbor::Bytes log_id) {
   UniqueFd fd(io.OpenAt(dir, kName.data(), O_RDWR | O_APPEND | O_CREAT, 0640));
   if (fd.get() < 0) return SysError(ExitCode::kAudit, "open `checkpoints`", -fd.release());
-  Checkpoints file(io, std::move(fd), std::move(log_id));
+  Checkpoints file(io, dir, std::move(fd), std::move(log_id));
   KRUX_TRY(file.Load());
   // The name must last as long as what is signed in it.
   if (const int e = io.Fsync(dir); e < 0) return SysError(ExitCode::kAudit, "fsync log folder", -e);
@@ -91,6 +90,47 @@ Result<void> Checkpoints::Load() {
   return {};
 }
 
+Result<Touched> Checkpoints::Check() const {
+  struct stat opened, named;
+  if (const int e = io_->Fstat(fd_.get(), &opened); e < 0)
+    return SysError(ExitCode::kAudit, "stat `checkpoints`", -e);
+  const auto size = static_cast<uint64_t>(opened.st_size);
+  if (size < file_size_) return Touched::kCut;
+  const int e = io_->StatAt(dir_, kName.data(), &named);
+  if (e < 0 && e != -ENOENT) return SysError(ExitCode::kAudit, "stat `checkpoints`", -e);
+  if (e == -ENOENT || named.st_ino != opened.st_ino || named.st_dev != opened.st_dev)
+    return Touched::kNameGone;
+  return size > file_size_ || opened.st_nlink != 1 ? Touched::kGrown : Touched::kNo;
+}
+
+Result<cbor::Bytes> Checkpoints::ReadBack() const {
+  cbor::Bytes bytes = KRUX_TRY(ReadWhole(*io_, fd_.get(), kMaxFile));
+  if (bytes.size() > file_size_) bytes.resize(file_size_);
+  KRUX_TRY(CheckReadBack(bytes));
+  return bytes;
+}
+
+Result<void> Checkpoints::CheckReadBack(std::span<const uint8_t> bytes) const {
+  const bool whole = bytes.size() == file_size_ && file_size_ >= last_entry_.size();
+  if (whole && std::ranges::equal(bytes.last(last_entry_.size()), last_entry_)) return {};
+  return Fail(ExitCode::kAudit, "checkpoints", "`checkpoints` is not what was written to it");
+}
+
+Result<void> Checkpoints::Reopen() {
+  UniqueFd fd(io_->OpenAt(dir_, kName.data(), O_RDWR | O_APPEND, 0));
+  if (fd.get() < 0) return SysError(ExitCode::kAudit, "open `checkpoints`", -fd.release());
+  cbor::Bytes bytes = KRUX_TRY(ReadWhole(*io_, fd.get(), kMaxFile));
+  const bool longer = bytes.size() > file_size_;
+  if (longer) bytes.resize(file_size_);
+  KRUX_TRY(CheckReadBack(bytes));
+  // What a failed append left is ours and promised nothing to anybody.
+  if (const int e = longer ? io_->Truncate(fd.get(), file_size_) : 0; e < 0)
+    return SysError(ExitCode::kAudit, "cut `checkpoints`", -e);
+  fd_ = std::move(fd);
+  failed_ = false;
+  return {};
+}
+
 bool Checkpoints::LastSignedBy(const SigningKey& key) const {
   if (last_entry_.size() != kEntryBytes) return false;
   const std::span<const uint8_t> entry(last_entry_);
@@ -105,12 +145,14 @@ Result<void> Checkpoints::Append(const SigningKey& key, uint64_t size, const cbo
   entry.insert(entry.end(), {0x58, kSignatureBytes});
   entry.insert(entry.end(), signature.begin(), signature.end());
 
+  // KEEP_SIZE over what is reserved already changes nothing.
   if (file_size_ % kReserveAhead == 0) (void)io_->Reserve(fd_.get(), file_size_ + kReserveAhead);
   iovec part{entry.data(), entry.size()};
   uint64_t written = 0;
   const Result<void> result = WriteAll(*io_, fd_.get(), std::span(&part, 1), &written);
   if (!result) {
-    const bool full = result.error().sys_errno == ENOSPC || result.error().sys_errno == EDQUOT;
+    const int e = result.error().sys_errno;
+    const bool full = e == ENOSPC || e == EDQUOT || e == EROFS;
     const bool aligned = written == 0 || io_->Truncate(fd_.get(), file_size_) == 0;
     failed_ = !full || !aligned;
     return result;

@@ -9,6 +9,7 @@
 #include <optional>
 
 #include "audit/io.h"
+#include "audit/segment.h"
 #include "audit/signing_key.h"
 
 namespace krux::audit {
@@ -30,16 +31,25 @@ class Checkpoints {
   const std::optional<SignedHead>& last() const { return last_; }
   // Whether the last entry was signed with `key`.
   bool LastSignedBy(const SigningKey& key) const;
-  // Signs, appends, fdatasyncs. A full disk is an error that may pass; any other error is sticky.
+  // Signs, appends, fdatasyncs. A full disk is an error that may pass; after any other error the
+  // file must be opened again.
   Result<void> Append(const SigningKey& key, uint64_t size, const cbor::Bytes& head);
   bool failed() const { return failed_; }
+  // After an error: a new descriptor, what was not acknowledged cut off.
+  Result<void> Reopen();
+  // Whether the file is still the one that was opened, with what was written to it.
+  Result<Touched> Check() const;
+  // Every entry, read back from the open file, also when its name is gone.
+  Result<cbor::Bytes> ReadBack() const;
 
  private:
-  Checkpoints(Io& io, UniqueFd fd, cbor::Bytes log_id)
-      : io_(&io), fd_(std::move(fd)), log_id_(std::move(log_id)) {}
+  Checkpoints(Io& io, int dir, UniqueFd fd, cbor::Bytes log_id)
+      : io_(&io), dir_(dir), fd_(std::move(fd)), log_id_(std::move(log_id)) {}
   Result<void> Load();
+  Result<void> CheckReadBack(std::span<const uint8_t> bytes) const;
 
   Io* io_;
+  int dir_;  // the log folder, not owned
   UniqueFd fd_;
   cbor::Bytes log_id_;
   uint64_t file_size_ = 0;

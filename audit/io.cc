@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <linux/fs.h>
 #include <sys/ioctl.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -38,6 +39,13 @@ int Io::Fsync(int fd) { return OrErrno(fsync(fd)); }
 
 int Io::Reserve(int fd, uint64_t size) {
   return OrErrno(fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, static_cast<off_t>(size)));
+}
+
+int Io::FreeBytes(int fd, uint64_t* out) {
+  struct statvfs st;
+  if (fstatvfs(fd, &st) != 0) return -errno;
+  *out = uint64_t{st.f_bavail} * st.f_frsize;
+  return 0;
 }
 
 int Io::Truncate(int fd, uint64_t size) { return OrErrno(ftruncate(fd, static_cast<off_t>(size))); }

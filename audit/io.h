@@ -32,6 +32,8 @@ class Io {
   virtual int Fsync(int fd);
   // FALLOC_FL_KEEP_SIZE: reserves blocks for the first `size` bytes without changing the file size.
   virtual int Reserve(int fd, uint64_t size);
+  // What an unprivileged process may still take of the file system, in bytes.
+  virtual int FreeBytes(int fd, uint64_t* out);
   virtual int Truncate(int fd, uint64_t size);
   virtual int Fstat(int fd, struct stat* out);
   virtual int StatAt(int dir, const char* name, struct stat* out);

@@ -6,13 +6,17 @@
 #include "audit/hash.h"
 #include "audit/policy_store.h"
 #include "audit/schema.h"
+#include "base/channel.h"
 #include "base/digest.h"
 
 namespace krux::audit {
 namespace {
 
-// Room that is kept for the outcome of every open intent: one packet and its frame.
+// Room that is kept for the outcome of every open intent: one packet, what krux-auditd adds to it,
+// and its frame. Add() refuses an outcome that would need more.
 constexpr uint64_t kCredit = 65 * 1024;
+constexpr uint64_t kAdded = 256;  // format, seq, prev, clocks, boot
+static_assert(kMaxPacket + kAdded + KRUX_FRAME_HEAD + KRUX_FRAME_MIDDLE <= kCredit);
 
 std::unexpected<Error> NeedsRoom() {
   return Fail(ExitCode::kBusy, "audit",
@@ -74,6 +78,9 @@ Result<void> Log::Add(const Draft& draft, const Segment& segment, Batch* batch) 
     return Fail(ExitCode::kBadData, "audit record", "the record has more than 60 KiB");
   }
   cbor::Bytes frame = MakeFrame(bytes, openings);
+  if (draft.kind == Kind::kOutcome && frame.size() > kCredit) {
+    return Fail(ExitCode::kBadData, "audit record", "the outcome is larger than what was kept");
+  }
   if (!Fits(segment, batch->bytes, frame.size(), batch->open.size(), draft.kind))
     return NeedsRoom();
   batch->bytes += frame.size();
@@ -96,25 +103,29 @@ Result<void> Log::Commit(Batch* batch) {
     Adopt(batch);
     return {};
   }
-  if (segment_->foreign()) closed_ = written.error().message;
-  if (segment_->failed() && !segment_->foreign()) {
+  if (segment_->failed() && segment_->touched() == Touched::kNo) {
     Sha256Stream hash;
     for (const cbor::Bytes& frame : batch->frames) hash.Update(frame);
-    gap_ = {Kind::kGap,
-            cbor::Map{{0u, written.error().stage},
-                      {1u, static_cast<unsigned>(written.error().sys_errno)},
-                      {2u, segment_->first_seq()},
-                      {3u, segment_->size()},
-                      {4u, segment_->attempted()},
-                      {5u, hash.Finish()}},
-            nullptr};
+    SetGap(written.error(), segment_->attempted(), hash.Finish());
   }
   return written;
 }
 
+void Log::SetGap(const Error& error, uint64_t bytes, cbor::Bytes sha256) {
+  gap_ = {Kind::kGap,
+          cbor::Map{{0u, error.stage},
+                    {1u, static_cast<unsigned>(error.sys_errno)},
+                    {2u, segment_->first_seq()},
+                    {3u, segment_->size()},
+                    {4u, bytes},
+                    {5u, std::move(sha256)}},
+          nullptr};
+}
+
 Result<void> Log::StartSegment(const std::vector<Draft>& first) {
-  Segment segment =
-      KRUX_TRY(Segment::Create(*options_.io, log_dir_.get(), next_seq_, options_.segment_bytes));
+  const uint64_t least = std::max(kLeastReserve, (open_.size() + 4) * kCredit);
+  Segment segment = KRUX_TRY(
+      Segment::Create(*options_.io, log_dir_.get(), next_seq_, options_.segment_bytes, least));
   Batch batch = Begin();
   Result<void> result = Add(SegmentDraft(), segment, &batch);
   for (size_t i = 0; i < first.size() && result; ++i) result = Add(first[i], segment, &batch);
@@ -123,27 +134,29 @@ Result<void> Log::StartSegment(const std::vector<Draft>& first) {
   if (!result) {
     // Nobody was told about these records; without the file the next attempt is free to use the
     // name.
-    (void)segment.Abandon();
+    (void)PutSegmentAside(*options_.io, log_dir_.get(), segment.first_seq());
     return result;
   }
   Adopt(&batch);
+  touched_is_saved_ = false;
+  if (segment_) segment_->ReleaseSpare();
   segment_ = std::make_unique<Segment>(std::move(segment));
   return {};
-}
-
-Result<void> Log::ReplaceFailed() {
-  const Result<void> started = StartSegment({gap_});
-  if (started) return {};
-  return Fail(
-      ExitCode::kAudit, "audit",
-      "the log cannot be written: " + started.error().message + " (a new segment after an error)");
 }
 
 // The log as it can be written now, or why it cannot.
 Result<void> Log::Ready() {
   if (!closed_.empty()) return Fail(ExitCode::kAudit, "audit", "the log is closed: " + closed_);
-  if (segment_->failed()) return ReplaceFailed();
-  return {};
+  KRUX_TRY(CheckFolder());
+  KRUX_TRY(ReadyCheckpoints());
+  if (put_back_ && !segment_->failed()) (void)SayPutBack();  // else with the next record
+  if (!segment_->failed()) return {};
+  if (segment_->touched() != Touched::kNo) KRUX_TRY(SaveTouched());
+  const Result<void> started = StartSegment({gap_});
+  if (started) return {};
+  return Fail(
+      ExitCode::kAudit, "audit",
+      "the log cannot be written: " + started.error().message + " (a new segment after an error)");
 }
 
 // Commits the batch and settles its members; false where it failed, its members still pending.
@@ -207,11 +220,10 @@ std::vector<Appended> Log::Append(std::span<const Draft> drafts) {
 
 Result<uint64_t> Log::Checkpoint() {
   if (!closed_.empty()) return Fail(ExitCode::kAudit, "audit", "the log is closed: " + closed_);
-  const Result<void> result = checkpoints_->Append(*key_, next_seq_, head_);
-  if (result) return next_seq_;
-  // A full disk may pass. After any other error nobody knows what the file holds.
-  if (checkpoints_->failed()) closed_ = result.error().message;
-  return std::unexpected(result.error());
+  KRUX_TRY(CheckFolder());
+  KRUX_TRY(ReadyCheckpoints());
+  KRUX_TRY(checkpoints_->Append(*key_, next_seq_, head_));
+  return next_seq_;
 }
 
 Result<void> Log::StorePolicy(std::span<const uint8_t> text) {

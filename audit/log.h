@@ -1,6 +1,7 @@
 // Log: one audit log on disk, from open to close. It chains records, groups them into one write and
 // one fdatasync, keeps space for the outcome of every intent it admits, signs checkpoints, and
-// after an I/O error goes on in a new segment with a `gap` record or stays closed.
+// after an I/O error goes on in a new segment with a `gap` record, as soon as the disk takes one.
+// It stays closed only where records are lost that were acknowledged.
 //
 //   auto log = KRUX_TRY(Log::Open({.dir = "/var/lib/krux/audit", .public_key =
 //   "/etc/krux/audit.pub"})); std::vector<Appended> done = log->Append(drafts);   // done[i].error
@@ -92,7 +93,15 @@ class Log {
   bool Settle(Batch* batch, Job* job);
   // A new segment with its segment record and then `first`, in one write.
   Result<void> StartSegment(const std::vector<Draft>& first);
-  Result<void> ReplaceFailed();
+  void SetGap(const Error& error, uint64_t bytes, cbor::Bytes sha256);
+  // What is done when somebody else works in the folder or a disk error passes, log_heal.cc.
+  Result<void> CheckFolder();
+  Result<void> ReadyCheckpoints();
+  Result<void> SaveTouched();
+  Result<void> SayPutBack();
+  Result<void> CheckReadBack(std::span<const uint8_t> bytes) const;
+  Result<void> PutBack(const std::string& name, std::span<const uint8_t> bytes);
+  std::unexpected<Error> Close(std::string why);
   Draft SegmentDraft() const;
 
   LogOptions options_;
@@ -108,6 +117,8 @@ class Log {
   cbor::Bytes head_;                      // leaf hash of record next_seq_ - 1
   std::map<uint64_t, cbor::Bytes> open_;  // intents without outcome: seq → call id
   Draft gap_;                             // what the segment that replaces a failed one says first
+  bool touched_is_saved_ = false;         // gap_ says it already
+  bool put_back_ = false;                 // `checkpoints` was, and the log does not say so yet
   std::string closed_;                    // not empty: closed until a restart, and why
 };
 

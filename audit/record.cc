@@ -25,6 +25,15 @@ cbor::Value OrNull(const std::optional<Number>& number) {
   return number.has_value() ? cbor::Value(*number) : cbor::Value();
 }
 
+// More than fits beside the result goes by digest: an outcome always fits the room that was kept.
+cbor::Value BoundedReceipt(const cbor::Value& receipt) {
+  const cbor::Bytes encoded = cbor::Encode(receipt);
+  if (encoded.size() <= kMaxOpenedValue) return receipt;
+  return cbor::Map{{"digest", cbor::Array{cbor::Map{{"bytes", uint64_t{encoded.size()}},
+                                                    {"sha256", Sha256(encoded)}},
+                                          "self"}}};
+}
+
 // Puts the commitment into the body and its opening beside the record.
 void SetCommitted(Draft* draft, uint64_t key, Committed field) {
   draft->body.Set(key, std::move(field.commit));
@@ -189,7 +198,7 @@ Draft ToDraft(const Outcome& outcome) {
   body.Set(7u, cbor::Array{outcome.cpu_us, outcome.wall_us, outcome.max_rss_kib,
                            OrNull(outcome.read_bytes), OrNull(outcome.written_bytes),
                            OrNull(outcome.files)});
-  body.Set(8u, outcome.receipt);
+  body.Set(8u, BoundedReceipt(outcome.receipt));
   if (!outcome.reason.empty()) {
     SetCommitted(&draft, 11, Commit(kReasonLabel, Clip(outcome.reason)));
   }

@@ -45,6 +45,7 @@ struct Scan {
   cbor::Bytes head;
   uint64_t good = 0;  // bytes of whole frames
   uint64_t records = 0;
+  bool served = false;  // holds a record that some client waited for
   std::map<uint64_t, cbor::Bytes> open;
   cbor::Bytes signed_leaf;  // leaf of record signed_size - 1, empty where it is not in this segment
 };
@@ -73,6 +74,8 @@ Result<void> ScanRecord(std::span<const uint8_t> bytes, uint64_t segment, const 
   } else if (*prev->bytes() != scan->head) {
     return Corrupt(segment, scan->good, "the record does not follow the one before it");
   }
+  scan->served |= *kind != cbor::Value(static_cast<unsigned>(Kind::kSegment)) &&
+                  *kind != cbor::Value(static_cast<unsigned>(Kind::kRecovered));
   TrackOpen(*record, &scan->open);
   scan->head = LeafHash(bytes);
   scan->next_seq += 1;
@@ -194,6 +197,12 @@ Result<LogState> ReadLogState(Io& io, int dir, const cbor::Bytes& log_id,
     }
     if (scan.records == 0) continue;  // a crash while it was being made: the one before goes on
     if (signed_head) KRUX_TRY(CheckSignedHead(scan, segment, *signed_head));
+    // The writer signs before it serves anybody.
+    if (!signed_head && scan.served) {
+      return Fail(ExitCode::kAudit, "log",
+                  "`checkpoints` is missing or empty but the log was signed; bring it back, or "
+                  "keep the folder and move it away to start a new log");
+    }
     state.next_seq = scan.next_seq;
     state.head = scan.head;
     state.has_segment = true;

@@ -88,7 +88,7 @@ struct CallFlow {
 
   CallReply reply;
   bool answered = false;
-  uint64_t deadline_ns = 0;  // of the stage, 0 = none
+  uint64_t deadline_ns = 0;  // of the stage, or of the next attempt to record; 0 = none
 };
 
 class Pipeline {
@@ -96,6 +96,7 @@ class Pipeline {
   struct Limits {
     Bounds bounds;
     size_t flows = 512;  // with those that only wait for a late record
+    uint64_t owed_ms = 500;  // between attempts to record the outcome of a call
     sandbox::Limits sandbox;
     sandbox::LayerMask degraded = 0;
     uint64_t policy_epoch = 1;
@@ -174,6 +175,7 @@ class Pipeline {
   void OnTemplate(uint64_t tag, const Error* error, const std::string& layer);
   void OnSandboxFailed(CallFlow& flow, const Error& error, const std::string& layer);
   void Withhold(CallFlow& flow, const std::string& why);
+  void OweOutcome(CallFlow& flow, const Appended& appended);
   void Cancel(CallFlow& flow, const char* reason);
   void End(CallFlow& flow, Ending ending);
   void Forget(const cbor::Bytes& id);

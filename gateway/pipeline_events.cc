@@ -8,6 +8,11 @@
 #include "gateway/pipeline.h"
 
 namespace krux::gateway {
+namespace {
+
+constexpr uint64_t kNsPerMs = 1'000'000;
+
+}  // namespace
 
 void Pipeline::OnIntentRecorded(const cbor::Bytes& id, const Appended& appended) {
   ApplyIntent(id, appended);
@@ -49,14 +54,27 @@ void Pipeline::ApplyIntent(const cbor::Bytes& id, const Appended& appended) {
 void Pipeline::OnOutcomeRecorded(const cbor::Bytes& id, const Appended& appended) {
   CallFlow* flow = Find(id);
   if (flow == nullptr) return;
-  if (appended.what == Appended::What::kDurable) {
+  const bool late = appended.what == Appended::What::kLate && appended.error.empty();
+  if (appended.what == Appended::What::kDurable || late) {
     flow->outcome = {RecordState::Is::kDurable, appended.seq};
     Advance(id);
   } else {
-    Withhold(*flow, appended.error);
-    Forget(id);
+    OweOutcome(*flow, appended);
   }
   Pump();
+}
+
+// The client is told now and gets nothing; the log is told as soon as it listens again, because an
+// intent without outcome would keep its space and say less than is known.
+void Pipeline::OweOutcome(CallFlow& flow, const Appended& appended) {
+  Ending ending = *flow.ending;
+  Withhold(flow, appended.error);
+  ending.code = ExitCode::kAudit;
+  ending.reason = "the log could not be written when the call ended; its result was withheld";
+  End(flow, std::move(ending));
+  if (appended.what == Appended::What::kSilent) return;  // kLate follows
+  flow.outcome.is = RecordState::Is::kNone;
+  flow.deadline_ns = clock_.MonotonicNs() + limits_.owed_ms * kNsPerMs;
 }
 
 // The log cannot say what happened: the answer is 74, carries no byte of the result, and the
@@ -232,7 +250,12 @@ void Pipeline::Tick() {
   }
   for (const cbor::Bytes& id : overdue) {
     CallFlow* flow = Find(id);
-    if (flow == nullptr || flow->ending.has_value()) continue;
+    if (flow == nullptr) continue;
+    if (flow->ending.has_value()) {  // an outcome that the log did not take
+      flow->deadline_ns = 0;
+      Advance(id);
+      continue;
+    }
     if (flow->stage == Stage::kAdmit) {
       SendAway(*flow, ExitCode::kBusy, "its turn did not come in time; retry");
       continue;

@@ -193,60 +193,212 @@ TEST_F(Fault, ANewSegmentThatCannotBeMadeRefusesOnlyWhatNeedsIt) {
   ExpectVerifies(folder_);
 }
 
-TEST_F(Fault, AFileThatWasRemovedReplacedOrChangedIsNoticedAtTheNextRecord) {
-  const auto closes = [](const std::function<void(const TestFolder&)>& change) {
-    TestFolder folder;
-    auto log = Log::Open(folder.Options());
+// A log with a signed denial (record 1), its file clear of the append-only flag.
+class Touched : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    auto log = Log::Open(folder_.Options());
     ASSERT_TRUE(log) << log.error().message;
-    change(folder);
-    EXPECT_NE(AppendOne(**log, DenialDraft(1)).find("somebody else"), std::string::npos);
-    EXPECT_NE(AppendOne(**log, DenialDraft(1)).find("closed"), std::string::npos);
-    EXPECT_FALSE((*log)->Checkpoint()) << "a log that was touched must not be signed on";
-  };
-  namespace fs = std::filesystem;
-  const auto segment = [](const TestFolder& f) {
-    const std::string path = f.SegmentPath(0);
-    WriteBytes(path + ".copy",
-               ReadBytes(path));  // and clears the append-only flag where there is one
-    return path;
-  };
-  closes([&](const TestFolder& f) {
-    const std::string path = segment(f);
-    std::vector<uint8_t> longer = ReadBytes(path);
-    longer.push_back(0);
-    WriteBytes(path, longer);
-  });
-  closes([&](const TestFolder& f) {
-    const std::string path = segment(f);
-    std::vector<uint8_t> shorter = ReadBytes(path);
-    shorter.pop_back();
-    WriteBytes(path, shorter);
-  });
-  closes([&](const TestFolder& f) {
-    const std::string path = segment(f);
-    WriteBytes(path, ReadBytes(path));
-    ASSERT_EQ(rename((path + ".copy").c_str(), path.c_str()), 0);
-  });
-  closes([&](const TestFolder& f) {
-    const std::string path = segment(f);
-    WriteBytes(path, ReadBytes(path));
-    ASSERT_EQ(unlink(path.c_str()), 0);
-  });
-  closes([&](const TestFolder& f) {
-    const std::string path = segment(f);
-    WriteBytes(path, ReadBytes(path));
-    ASSERT_EQ(link(path.c_str(), (path + ".second").c_str()), 0);
-  });
+    log_ = std::move(*log);
+    ASSERT_EQ(AppendOne(*log_, DenialDraft(1)), "");
+    path_ = folder_.SegmentPath(0);
+    content_ = ReadBytes(path_);
+    WriteBytes(path_, content_);
+  }
+  // Nothing is lost, so the log goes on: the next record is durable behind a gap that says why.
+  void ExpectGoesOn() {
+    EXPECT_EQ(AppendOne(*log_, DenialDraft(2)), "");
+    ASSERT_TRUE(log_->Checkpoint());
+    ExpectVerifies(folder_);
+    EXPECT_EQ(Kinds(folder_), (std::vector<uint64_t>{0, 3, 0, 12, 3}));
+    log_.reset();
+    auto again = Log::Open(folder_.Options());
+    EXPECT_TRUE(again) << again.error().message;
+  }
+  void ExpectCloses() {
+    EXPECT_NE(AppendOne(*log_, DenialDraft(2)).find("records are lost"), std::string::npos);
+    EXPECT_NE(AppendOne(*log_, DenialDraft(2)).find("closed"), std::string::npos);
+    EXPECT_FALSE(log_->Checkpoint());
+    // What was acknowledged was signed, so that the loss shows whatever happens next.
+    const verify::Report report = folder_.Verify();
+    EXPECT_EQ(report.exit, verify::kTampered) << Describe(report);
+    EXPECT_EQ(report.signed_size, 2u);
+    log_.reset();
+    EXPECT_FALSE(Log::Open(folder_.Options()));
+  }
+  TestFolder folder_;
+  std::unique_ptr<Log> log_;
+  std::string path_;
+  std::vector<uint8_t> content_;
+};
+
+TEST_F(Touched, ARemovedSegmentIsPutBackAndTheLogGoesOn) {
+  ASSERT_EQ(unlink(path_.c_str()), 0);
+  ExpectGoesOn();
+  EXPECT_EQ(ReadBytes(path_), content_);
 }
 
-TEST_F(Fault, ACheckpointThatCannotBeSyncedClosesTheLog) {
+TEST_F(Touched, AReplacedSegmentIsPutBackAndTheOtherFileIsKept) {
+  WriteBytes(path_ + ".new", {'f', 'o', 'r', 'g', 'e', 'd'});
+  ASSERT_EQ(rename((path_ + ".new").c_str(), path_.c_str()), 0);
+  ExpectGoesOn();
+  EXPECT_EQ(ReadBytes(path_), content_);
+  const auto kept = folder_.Names("foreign-");
+  ASSERT_EQ(kept.size(), 1u);
+  EXPECT_EQ(ReadBytes(folder_.log_folder() + "/" + kept[0]).size(), 6u);
+}
+
+TEST_F(Touched, BytesThatSomebodyAppendedAreDeclared) {
+  std::vector<uint8_t> longer = content_;
+  longer.insert(longer.end(), content_.begin(), content_.end());  // whole frames, and still foreign
+  WriteBytes(path_, longer);
+  ExpectGoesOn();
+}
+
+TEST_F(Touched, ASecondNameIsNoticed) {
+  ASSERT_EQ(link(path_.c_str(), (folder_.path() + "/second").c_str()), 0);
+  ExpectGoesOn();
+}
+
+TEST_F(Touched, ACutSegmentClosesTheLogAndTheLossIsProved) {
+  content_.pop_back();
+  WriteBytes(path_, content_);
+  ExpectCloses();
+}
+
+TEST_F(Touched, AnEmptiedSegmentClosesTheLogAndTheLossIsProved) {
+  WriteBytes(path_, {});
+  ExpectCloses();
+}
+
+TEST_F(Touched, ASegmentThatWasChangedBeforeItWasReplacedClosesTheLog) {
+  content_[content_.size() / 2] ^= 1;
+  WriteBytes(path_, content_);
+  ASSERT_EQ(unlink(path_.c_str()), 0);
+  EXPECT_NE(AppendOne(*log_, DenialDraft(2)).find("records are lost"), std::string::npos);
+  EXPECT_EQ(folder_.Verify().exit, verify::kTampered);
+}
+
+TEST_F(Touched, AFolderThatWasMovedAwayIsRefusedUntilItIsBack) {
+  const std::string folder = folder_.log_folder();
+  ASSERT_EQ(rename(folder.c_str(), (folder_.path() + "/elsewhere").c_str()), 0);
+  EXPECT_NE(AppendOne(*log_, DenialDraft(2)).find("moved away; bring it back"), std::string::npos);
+  EXPECT_FALSE(log_->Checkpoint());
+  EXPECT_EQ(folder_.Verify().exit, verify::kCannot);
+  ASSERT_EQ(rename((folder_.path() + "/elsewhere").c_str(), folder.c_str()), 0);
+  EXPECT_EQ(AppendOne(*log_, DenialDraft(2)), "");
+  ASSERT_TRUE(log_->Checkpoint());
+  ExpectVerifies(folder_);
+}
+
+TEST_F(Touched, RemovedCheckpointsArePutBackAndTheLogSaysSo) {
+  ASSERT_TRUE(log_->Checkpoint());
+  const std::string path = folder_.log_folder() + "/checkpoints";
+  const std::vector<uint8_t> signatures = ReadBytes(path);
+  ASSERT_EQ(unlink(path.c_str()), 0);
+  EXPECT_EQ(folder_.Verify().exit, verify::kCannot);
+  EXPECT_EQ(AppendOne(*log_, DenialDraft(2)), "");
+  EXPECT_EQ(ReadBytes(path), signatures);
+  EXPECT_EQ(Kinds(folder_), (std::vector<uint64_t>{0, 3, 10, 3})) << "an admin record says it";
+  ASSERT_TRUE(log_->Checkpoint());
+  ExpectVerifies(folder_);
+}
+
+TEST_F(Touched, CutOrForeignCheckpointsCloseTheLog) {
+  ASSERT_TRUE(log_->Checkpoint());
+  const std::string path = folder_.log_folder() + "/checkpoints";
+  std::vector<uint8_t> bytes = ReadBytes(path);
+  bytes.resize(bytes.size() - 128);
+  WriteBytes(path, bytes);
+  EXPECT_NE(AppendOne(*log_, DenialDraft(2)).find("was cut by somebody else"), std::string::npos);
+  EXPECT_EQ(folder_.Verify().exit, verify::kIncomplete);
+  // No record is lost: a restart signs them again.
+  log_.reset();
+  auto log = Log::Open(folder_.Options());
+  ASSERT_TRUE(log) << log.error().message;
+  ExpectVerifies(folder_);
+  bytes = ReadBytes(path);
+  bytes.push_back(0);
+  WriteBytes(path, bytes);
+  EXPECT_NE(AppendOne(**log, DenialDraft(2)).find("appended to"), std::string::npos);
+}
+
+TEST_F(Touched, ALogWhoseCheckpointsAreGoneDoesNotStart) {
+  log_.reset();
+  std::filesystem::remove(folder_.log_folder() + "/checkpoints");
+  auto log = Log::Open(folder_.Options());
+  ASSERT_FALSE(log);
+  EXPECT_NE(log.error().message.find("`checkpoints` is missing"), std::string::npos)
+      << log.error().message;
+  EXPECT_EQ(folder_.Verify().exit, verify::kCannot);
+}
+
+TEST_F(Fault, ACheckpointThatCannotBeSyncedIsWrittenAgainThroughANewDescriptor) {
   FailNext("fdatasync", EIO);
   EXPECT_FALSE(log_->Checkpoint());
-  EXPECT_NE(AppendOne(*log_, DenialDraft(2)).find("closed"), std::string::npos);
-  io_.fail = nullptr;
-  EXPECT_FALSE(log_->Checkpoint());
-  log_.reset();
+  const int failed = io_.synced_fds.back();
+  EXPECT_EQ(AppendOne(*log_, DenialDraft(2)), "");
+  EXPECT_TRUE(log_->Checkpoint());
+  EXPECT_EQ(std::ranges::count(io_.synced_fds, failed), 1);
   ExpectGoodAfterRestart();
+}
+
+TEST_F(Fault, NothingIsAcknowledgedWhileCheckpointsCannotBeOpenedAgain) {
+  FailNext("fdatasync", EIO);
+  EXPECT_FALSE(log_->Checkpoint());
+  FailNext("open", EIO, 2);
+  EXPECT_NE(AppendOne(*log_, DenialDraft(2)).find("cannot be signed"), std::string::npos);
+  EXPECT_FALSE(log_->Checkpoint());
+  EXPECT_EQ(AppendOne(*log_, DenialDraft(2)), "");
+  ExpectGoodAfterRestart();
+}
+
+TEST_F(Fault, AReadOnlyDiskRefusesAndThenGoesOnInTheSameSegment) {
+  bool read_only = true;
+  io_.fail = [&](const std::string&, int) { return read_only ? -EROFS : 0; };
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_NE(AppendOne(*log_, DenialDraft(2)).find("Read-only"), std::string::npos);
+    EXPECT_FALSE(log_->Checkpoint());
+  }
+  read_only = false;
+  EXPECT_EQ(AppendOne(*log_, DenialDraft(2)), "");
+  EXPECT_EQ(folder_.Names("seg-").size(), 1u);
+  ExpectGoodAfterRestart();
+}
+
+// A failed sync, and then a disk so broken that the attempt at a new segment cannot even be
+// removed: its file must not stand in the way of the next attempt.
+TEST_F(Fault, WhatABrokenDiskLeftBehindIsNotInTheWay) {
+  int step = 0;
+  io_.fail = [&](const std::string& name, int) {
+    if (step == 0 && name == "fdatasync") return -EIO;
+    if (step == 1 && (name == "fdatasync" || name == "rename" || name == "unlink")) return -EROFS;
+    if (name == "create") step = 1;
+    return 0;
+  };
+  EXPECT_NE(AppendOne(*log_, DenialDraft(2)), "");
+  EXPECT_NE(AppendOne(*log_, DenialDraft(2)), "");
+  EXPECT_EQ(folder_.Names("seg-").size(), 2u) << "the test must leave one behind";
+  io_.fail = nullptr;
+  EXPECT_EQ(AppendOne(*log_, DenialDraft(2)), "");
+  EXPECT_EQ(Kinds(folder_), (std::vector<uint64_t>{0, 3, 0, 12, 3}));
+  ExpectGoodAfterRestart();
+}
+
+// ext4 keeps what a failed fallocate(2) found, which is all there was.
+TEST_F(Fault, AReservationThatFailsGivesBackWhatItGot) {
+  log_.reset();
+  TestFolder fresh;
+  std::vector<std::string> order;
+  io_.fail = [&](const std::string& name, int n) {
+    if (name == "reserve" || name == "truncate") order.push_back(name);
+    return name == "reserve" && n == 1 ? -ENOSPC : 0;
+  };
+  io_.calls.clear();
+  auto log = Log::Open(fresh.Options(&io_));
+  ASSERT_TRUE(log) << log.error().message;
+  ASSERT_GE(order.size(), 3u);
+  EXPECT_EQ(order[0] + order[1] + order[2], "reservetruncatereserve");
 }
 
 TEST_F(Fault, ACheckpointOnAFullDiskIsTriedAgain) {

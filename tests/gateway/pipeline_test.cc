@@ -192,6 +192,28 @@ TEST(Pipeline, ASandboxThatIsNeverReadyIs71AndCancelled) {
             Code(audit::Status::kSetupFailed));
 }
 
+TEST(Pipeline, AnOutcomeThatTheLogRefusedIsRecordedWhenItListensAgain) {
+  GatewaySettings settings = FakeWorld::Quick();
+  settings.limits.owed_ms = 20;
+  FakeWorld world(settings);
+  Client client = world.ConnectAndOpen();
+  world.audit->fail_outcomes = true;
+  const auto reply = Read(client);
+  EXPECT_EQ(reply->code, ExitCode::kAudit);
+  EXPECT_EQ(reply->output.ReadAll().value_or(""), "") << "nothing may be released";
+  int tried = -1;
+  for (int i = 0; i < 3; ++i) {
+    tried = world.trace.Await("append outcome", static_cast<size_t>(tried + 1));
+    ASSERT_GE(tried, 0) << "it must go on trying";
+  }
+  world.audit->fail_outcomes = false;
+  ASSERT_GE(world.trace.Await("ack outcome", static_cast<size_t>(tried)), 0);
+  const auto outcomes = world.audit->Drafts(audit::Kind::kOutcome);
+  EXPECT_EQ(StatusOf(outcomes.back()), Code(audit::Status::kOk)) << "the program did end well";
+  EXPECT_EQ(*outcomes.back().body.Find(3u)->uint(), 74u) << "and its client got 74";
+  EXPECT_EQ(Read(client)->code, ExitCode::kOk);
+}
+
 TEST(Pipeline, ALostSpawndIs71BeforeGoAnd70AfterIt) {
   FakeWorld world;
   Client client = world.ConnectAndOpen();
