@@ -35,8 +35,9 @@ cbor::Bytes SignedPart(const cbor::Bytes& log_id, uint64_t size, const cbor::Byt
 
 cbor::Bytes SignedMessage(std::span<const uint8_t> signed_part) {
   constexpr std::string_view kContext("krux-checkpoint-v1\0", 19);
-  cbor::Bytes message(kContext.begin(), kContext.end());
-  message.insert(message.end(), signed_part.begin(), signed_part.end());
+  cbor::Bytes message(kContext.size() + signed_part.size());
+  std::ranges::copy(kContext, message.begin());
+  std::ranges::copy(signed_part, message.begin() + kContext.size());
   return message;
 }
 
