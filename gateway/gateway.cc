@@ -160,8 +160,8 @@ void Gateway::OnPacket(Connection& connection, Packet packet) {
     return refuse(ExitCode::kBadData,
                   connection.state == ConnectionState::kNew ? "came before `hello`" : "came twice");
   }
-  if (packet.fds.size() != rule->fds) {
-    return refuse(ExitCode::kBadData, "must carry " + std::to_string(rule->fds) + " descriptors");
+  if (packet.fds.size() < rule->min_fds || packet.fds.size() > rule->max_fds) {
+    return refuse(ExitCode::kBadData, "must carry " + DescriptorCount(*rule) + " descriptors");
   }
   Dispatch(connection, *rule, *value, std::move(packet));
   ArmTick();
@@ -170,8 +170,8 @@ void Gateway::OnPacket(Connection& connection, Packet packet) {
 void Gateway::Dispatch(Connection& connection, const RequestRule& rule, const cbor::Value& value,
                        Packet packet) {
   switch (rule.type) {
-#define X(enumerator, name, doors, state, fds, handler) \
-  case RequestType::enumerator:                         \
+#define X(enumerator, name, doors, state, min_fds, max_fds, handler) \
+  case RequestType::enumerator:                                      \
     return handler(connection, value, packet);
     KRUX_REQUESTS(X)
 #undef X

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "base/digest.h"
+#include "gateway/call_input.h"
 #include "gateway/call_records.h"
 #include "gateway/file_change.h"
 
@@ -70,9 +71,10 @@ CallFlow& Pipeline::Add(uint64_t connection, const PeerCredentials& peer, CallRe
 }
 
 void Pipeline::Begin(uint64_t connection, const PeerCredentials& peer,
-                     std::shared_ptr<Session> session, CallRequest request) {
+                     std::shared_ptr<Session> session, CallRequest request, UniqueFd input) {
   CallFlow& flow = Add(connection, peer, std::move(request));
   flow.session = std::move(session);
+  flow.input = std::move(input);
   Queue(flow);
 }
 
@@ -181,7 +183,13 @@ Result<void> Pipeline::Bind(CallFlow& flow) {
                     (near.empty() ? std::string("; `krux cap ls` lists them")
                                   : "; did you mean `" + std::string(near) + "`?"));
   }
-  auto args = runtime::Bind(*flow.capability, flow.request.args);
+  std::optional<runtime::Input> input;
+  // What a capability cannot use is not read either.
+  if (flow.input.valid() && runtime::ContentOf(*flow.capability) == nullptr)
+    input.emplace();
+  else if (flow.input.valid())
+    input = KRUX_TRY(ReadInput(flow.input));
+  auto args = runtime::Bind(*flow.capability, flow.request.args, input ? &*input : nullptr);
   if (!args) {
     args.error().stage = "bind";
     return std::unexpected(std::move(args.error()));
@@ -266,7 +274,8 @@ void Pipeline::BuildSandbox(CallFlow& flow) {
 
 void Pipeline::SendSpawn(CallFlow& flow) {
   flow.spawned = true;
-  if (auto sent = spawn_.Spawn(flow.plan.spec); !sent) OnSandboxFailed(flow, sent.error(), {});
+  if (auto sent = spawn_.Spawn(flow.plan.spec, std::move(flow.input)); !sent)
+    OnSandboxFailed(flow, sent.error(), {});
 }
 
 void Pipeline::Release(CallFlow& flow) {

@@ -65,6 +65,7 @@ struct CallFlow {
   std::optional<Error> refusal;      // set by stages 1–3: no decision is reached
 
   const runtime::Capability* capability = nullptr;
+  UniqueFd input;  // as it came, until stage 2 has judged it; then sealed, until it is spawned
   cbor::Map args;
   runtime::Plan plan;
   cbor::Bytes spec_digest;  // SHA-256 of the Spec's CBOR, in the intent
@@ -114,8 +115,9 @@ class Pipeline {
   Pipeline& operator=(const Pipeline&) = delete;
 
   // A call arrived. `session` is null when the peer has none of that id.
+  // `input` is the descriptor that came with it, if any.
   void Begin(uint64_t connection, const PeerCredentials& peer, std::shared_ptr<Session> session,
-             CallRequest request);
+             CallRequest request, UniqueFd input = {});
   // A call frame that could not be read: recorded like any refused call.
   void Refuse(uint64_t connection, const PeerCredentials& peer, CallRequest remains, Error error);
   // TemplateBuilt, Ready, Done and Failed of krux-spawnd.

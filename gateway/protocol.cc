@@ -14,8 +14,8 @@ constexpr size_t kMaxPathBytes = 4096;  // PATH_MAX
 constexpr size_t kMaxNames = 32;
 
 constexpr RequestRule kRules[] = {
-#define X(enumerator, name, doors, state, fds, handler) \
-  {name, fds, RequestType::enumerator, doors, state},
+#define X(enumerator, name, doors, state, min_fds, max_fds, handler) \
+  {name, min_fds, max_fds, RequestType::enumerator, doors, state},
     KRUX_REQUESTS(X)
 #undef X
 };
@@ -73,6 +73,11 @@ const RequestRule* FindRequest(std::string_view name) {
     if (rule.name == name) return &rule;
   }
   return nullptr;
+}
+
+std::string DescriptorCount(const RequestRule& rule) {
+  const std::string least = std::to_string(rule.min_fds);
+  return rule.min_fds == rule.max_fds ? least : least + " or " + std::to_string(rule.max_fds);
 }
 
 Result<std::string> MessageTypeOf(const Value& value) {

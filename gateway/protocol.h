@@ -31,32 +31,35 @@ enum Door : uint8_t { kAgentDoor = 1, kAdminDoor = 2 };
 // A connection is new until it has said hello.
 enum class ConnectionState : uint8_t { kNew = 0, kReady = 1 };
 
-// The protocol as data: {type, wire name, doors, state it needs, descriptors it carries, handler}.
-// The handlers are members of Gateway (gateway/gateway.h); nothing is dispatched outside this
-// table.
-#define KRUX_REQUESTS(X)                                                                          \
-  X(kHello, "hello", kAgentDoor | kAdminDoor, ConnectionState::kNew, 0, OnHello)                  \
-  X(kOpen, "open", kAgentDoor, ConnectionState::kReady, 1, OnOpen)                                \
-  X(kCall, "call", kAgentDoor, ConnectionState::kReady, 0, OnCall)                                \
-  X(kStatus, "status", kAgentDoor | kAdminDoor, ConnectionState::kReady, 0, OnStatus)             \
-  X(kCheckpoint, "checkpoint", kAgentDoor | kAdminDoor, ConnectionState::kReady, 0, OnCheckpoint) \
-  X(kStop, "stop", kAdminDoor, ConnectionState::kReady, 0, OnStop)
+// The protocol as data: {type, wire name, doors, state it needs, descriptors it carries at least
+// and at most, handler}. The handlers are members of Gateway (gateway/gateway.h); nothing is
+// dispatched outside this table.
+#define KRUX_REQUESTS(X)                                                                 \
+  X(kHello, "hello", kAgentDoor | kAdminDoor, ConnectionState::kNew, 0, 0, OnHello)      \
+  X(kOpen, "open", kAgentDoor, ConnectionState::kReady, 1, 1, OnOpen)                    \
+  X(kCall, "call", kAgentDoor, ConnectionState::kReady, 0, 1, OnCall)                    \
+  X(kStatus, "status", kAgentDoor | kAdminDoor, ConnectionState::kReady, 0, 0, OnStatus) \
+  X(kCheckpoint, "checkpoint", kAgentDoor | kAdminDoor, ConnectionState::kReady, 0, 0,   \
+    OnCheckpoint)                                                                        \
+  X(kStop, "stop", kAdminDoor, ConnectionState::kReady, 0, 0, OnStop)
 
 enum class RequestType : uint8_t {
-#define X(enumerator, name, doors, state, fds, handler) enumerator,
+#define X(enumerator, name, doors, state, min_fds, max_fds, handler) enumerator,
   KRUX_REQUESTS(X)
 #undef X
 };
 
 struct RequestRule {
   std::string_view name;
-  size_t fds;  // exactly this many descriptors
+  size_t min_fds, max_fds;  // descriptors
   RequestType type;
   uint8_t doors;          // bits of Door
   ConnectionState state;  // exactly this one
 };
 // The rule of the request called `name`; null when there is none.
 const RequestRule* FindRequest(std::string_view name);
+// "1", or "0 or 1", for messages and docs/PROTOCOL.md.
+std::string DescriptorCount(const RequestRule& rule);
 // The "type" of a message, an error of code kBadData when `value` is no map with a text "type".
 Result<std::string> MessageTypeOf(const cbor::Value& value);
 
@@ -85,7 +88,8 @@ struct OpenReply {
   std::vector<std::string> degraded;
 };
 
-// → {"type":"call","id","session","cap","args","profile"?}
+// → {"type":"call","id","session","cap","args","profile"?} and perhaps a sealed memfd: the content
+// argument of the capability
 struct CallRequest {
   uint64_t id = 0;      // chosen by the client, repeated in the reply
   cbor::Bytes session;  // 16 bytes, from OpenReply

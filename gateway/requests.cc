@@ -122,12 +122,14 @@ void Gateway::ExpireOpens(uint64_t now_ns) {
   }
 }
 
-void Gateway::OnCall(Connection& connection, const cbor::Value& value, Packet&) {
+void Gateway::OnCall(Connection& connection, const cbor::Value& value, Packet& packet) {
   ++connection.outstanding;
   auto request = DecodeCallRequest(value);
   if (request) {
     auto session = sessions_.Find(request->session, connection.peer().uid);
-    pipeline_.Begin(connection.id(), connection.peer(), std::move(session), std::move(*request));
+    UniqueFd input = packet.fds.empty() ? UniqueFd() : std::move(packet.fds[0]);
+    pipeline_.Begin(connection.id(), connection.peer(), std::move(session), std::move(*request),
+                    std::move(input));
   } else {
     pipeline_.Refuse(connection.id(), connection.peer(), Remains(value), request.error());
   }

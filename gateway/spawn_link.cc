@@ -53,8 +53,9 @@ Result<void> SpawnLink::DropTemplates(const cbor::Bytes& session_id, uint64_t ge
       [this, session_id, generation] { return client_.DropTemplates(session_id, generation); });
 }
 
-Result<void> SpawnLink::Spawn(const sandbox::Spec& spec) {
-  return Post([this, spec] { return client_.Spawn(spec); });
+Result<void> SpawnLink::Spawn(const sandbox::Spec& spec, UniqueFd input) {
+  auto held = std::make_shared<UniqueFd>(std::move(input));
+  return Post([this, spec, held] { return client_.Spawn(spec, held->get()); });
 }
 
 Result<void> SpawnLink::Go(const cbor::Bytes& call_id) {

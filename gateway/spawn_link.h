@@ -24,7 +24,8 @@ class SpawnLink {
   Result<void> OpenWork(uint64_t tag, UniqueFd work_socket);
   Result<void> BuildTemplate(uint64_t tag, const sandbox::TemplateSpec& spec, uint64_t work_id);
   Result<void> DropTemplates(const cbor::Bytes& session_id, uint64_t generation);
-  Result<void> Spawn(const sandbox::Spec& spec);
+  // `input`: the sealed memfd of a Spec with has_input.
+  Result<void> Spawn(const sandbox::Spec& spec, UniqueFd input = {});
   Result<void> Go(const cbor::Bytes& call_id);
   Result<void> Cancel(const cbor::Bytes& call_id);
   bool gone() const { return gone_; }

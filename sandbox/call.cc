@@ -17,6 +17,7 @@
 #include "base/clock.h"
 #include "base/path.h"
 #include "base/sealed_memfd.h"
+#include "sandbox/input.h"
 #include "sandbox/result.h"
 
 namespace krux::sandbox {
@@ -86,8 +87,13 @@ Result<void> FillContext(Prepared& prepared, const Spec& spec, int result_fd) {
   const uint64_t size = kResultDataOffset + spec.limits.result_bytes;
   void* map = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, result_fd, 0);
   if (map == MAP_FAILED) return SysError(ExitCode::kSandbox, "map result", errno);
-  prepared.plan.context = WorkerContext{std::span(spec.request), spec.work_class, kResultFd,
-                                        static_cast<uint8_t*>(map), spec.limits.result_bytes};
+  prepared.plan.context = WorkerContext{std::span(spec.request),
+                                        spec.work_class,
+                                        kResultFd,
+                                        static_cast<uint8_t*>(map),
+                                        spec.limits.result_bytes,
+                                        spec.has_input ? kInputFd : -1,
+                                        spec.input_bytes};
   return {};
 }
 
@@ -135,7 +141,9 @@ std::vector<std::string> ExpectedMounts(const Template& t, const ChildPlan& plan
 
 }  // namespace
 
-Result<Call> Call::Start(const CallWorld& world, const Template& t, Spec spec, uint64_t number) {
+Result<Call> Call::Start(const CallWorld& world, const Template& t, Spec spec,
+                         std::vector<UniqueFd> fds, uint64_t number) {
+  const UniqueFd input = KRUX_TRY(TakeInput(spec, std::move(fds)));
   KRUX_TRY(CheckCgroup(world, spec));
   KRUX_TRY(CheckLandlock(world, spec));
   Call call;
@@ -155,6 +163,7 @@ Result<Call> Call::Start(const CallWorld& world, const Template& t, Spec spec, u
   plan.null_fd = world.inner->null.get();
   plan.control_fd = theirs.fd();
   plan.result_fd = call.result_.get();
+  plan.input_fd = input.get();
   plan.landlock_abi = world.landlock_abi;
   plan.filter = &FilterFor(call.spec_.work_class);
   plan.entry = world.entry;
@@ -206,6 +215,7 @@ Result<Call> Call::Start(const CallWorld& world, const Template& t, Spec spec, u
     expected.cgroup_limits = world.cgroups->ExpectedLimits(call.spec_.limits);
   }
   expected.idmap = t.idmap;
+  expected.fds = call.spec_.has_input ? kWorkerFds + 1 : kWorkerFds;
 
   const std::string map = expected.id_map + "\n";
   // Without a namespace of its own (test build) the child has spawnd's maps, which are written.

@@ -29,10 +29,10 @@ class Call {
  public:
   enum class Stage { kConfining, kReady, kRunning, kSpent };
 
-  // Clones the worker into its namespaces and cgroup, with its maps written. `number` never
-  // repeats.
+  // Clones the worker into its namespaces and cgroup, with its maps written. `fds` came with the
+  // Spec (sandbox/input.h). `number` never repeats.
   static Result<Call> Start(const CallWorld& world, const Template& mount_template, Spec spec,
-                            uint64_t number);
+                            std::vector<UniqueFd> fds, uint64_t number);
 
   // The worker's socket has something: returns Ready when it is confined and measured as specified,
   // Failed when a step failed or a measurement differs, nothing while it is still on its way.

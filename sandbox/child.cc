@@ -137,9 +137,9 @@ int StepDumpable(const ChildPlan&, Progress&) { return SetNotDumpable(); }
 int StepParentDeath(const ChildPlan&, Progress&) { return SetParentDeathSignal(SIGKILL); }
 
 int StepFds(const ChildPlan& plan, Progress& p) {
-  const int keep[kWorkerFds] = {plan.null_fd, plan.null_fd, plan.null_fd, plan.control_fd,
-                                plan.result_fd};
-  const int error = KeepFds(keep, kWorkerFds, true);
+  const int keep[kWorkerFds + 1] = {plan.null_fd,    plan.null_fd,   plan.null_fd,
+                                    plan.control_fd, plan.result_fd, plan.input_fd};
+  const int error = KeepFds(keep, plan.input_fd >= 0 ? kWorkerFds + 1 : kWorkerFds, true);
   if (error == 0) p.control_fd = kControlFd;
   return error;
 }

@@ -64,6 +64,7 @@ struct ChildMessage {
 inline constexpr int kControlFd = 3;
 inline constexpr int kResultFd = 4;
 inline constexpr int kWorkerFds = 5;
+inline constexpr int kInputFd = 5;           // and this one where the call has an input
 inline constexpr uint32_t kInsideId = 1100;  // uid and gid inside
 
 inline constexpr size_t kMaxLandlockRules = 64;
@@ -71,6 +72,7 @@ inline constexpr size_t kMaxLandlockRules = 64;
 struct ChildPlan {
   WorkClass work_class = WorkClass::kFs;
   int null_fd = -1, control_fd = -1, result_fd = -1;
+  int input_fd = -1;  // -1: the call has none
   LandlockPath rules[kMaxLandlockRules] = {};
   size_t rule_count = 0;
   int landlock_abi = 0;

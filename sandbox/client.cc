@@ -22,8 +22,9 @@ Result<void> SpawnClient::DropTemplates(const cbor::Bytes& session_id, uint64_t 
   return channel_.Send(wire::EncodeRequest(wire::DropTemplates{session_id, generation}));
 }
 
-Result<void> SpawnClient::Spawn(const Spec& spec) {
-  return channel_.Send(wire::EncodeRequest(wire::SpawnCall{spec}));
+Result<void> SpawnClient::Spawn(const Spec& spec, int input) {
+  return channel_.Send(wire::EncodeRequest(wire::SpawnCall{spec}),
+                       std::span(&input, input >= 0 ? 1 : 0));
 }
 
 Result<void> SpawnClient::Go(const cbor::Bytes& call_id) {

@@ -78,7 +78,8 @@ class SpawnClient {
   Result<void> BuildTemplate(uint64_t tag, const TemplateSpec& spec, uint64_t work_id);
   // Sessions end: the templates of this session and generation ≤ `generation` are dropped.
   Result<void> DropTemplates(const cbor::Bytes& session_id, uint64_t generation);
-  Result<void> Spawn(const Spec& spec);
+  // `input`: the sealed memfd of a Spec with has_input, else -1. It is copied, never closed.
+  Result<void> Spawn(const Spec& spec, int input = -1);
   Result<void> Go(const cbor::Bytes& call_id);
   Result<void> Cancel(const cbor::Bytes& call_id);
 

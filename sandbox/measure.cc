@@ -188,13 +188,14 @@ void Comparison::Fds(int dir) {
   }
   std::sort(fds.begin(), fds.end());
   cbor::Array array;
-  bool expected = fds.size() == static_cast<size_t>(kWorkerFds);
+  bool expected = fds.size() == static_cast<size_t>(expected_.fds);
   for (size_t i = 0; i < fds.size(); ++i) {
     expected = expected && fds[i] == i;
     array.emplace_back(fds[i]);
   }
   Record("fds", std::move(array), Evidence::kKernel);
-  Require(expected, Layer::kFds, "open descriptors are not exactly 0 to 4");
+  Require(expected, Layer::kFds,
+          "open descriptors are not exactly 0 to " + std::to_string(expected_.fds - 1));
 }
 
 void Comparison::Nftables(int netlink_fd) {

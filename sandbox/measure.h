@@ -27,6 +27,7 @@ struct Expected {
   std::string cgroup_name;  // leaf's own name; empty: no leaf can be made
   cbor::Map cgroup_limits;  // expected
   std::string idmap;
+  int fds = kWorkerFds;  // open descriptors: 0 to fds - 1
 };
 
 struct Mismatch {

@@ -20,7 +20,7 @@ struct DropTemplates {
 };
 struct SpawnCall {
   Spec spec;
-};
+};  // + 1 fd where Spec::has_input: the sealed memfd
 struct GoCall {
   cbor::Bytes call_id;
 };

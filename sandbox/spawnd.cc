@@ -130,7 +130,7 @@ class Spawnd {
     else if (const auto* drop = std::get_if<wire::DropTemplates>(&*request))
       DropTemplates(*drop);
     else if (auto* spawn = std::get_if<wire::SpawnCall>(&*request))
-      StartCall(std::move(spawn->spec));
+      StartCall(std::move(spawn->spec), std::move(packet->fds));
     else if (const auto* go = std::get_if<wire::GoCall>(&*request))
       GoCall(go->call_id);
     else
@@ -227,7 +227,7 @@ class Spawnd {
     });
   }
 
-  void StartCall(Spec spec) {
+  void StartCall(Spec spec, std::vector<UniqueFd> fds) {
     const cbor::Bytes id = spec.call_id;
     if (calls_.size() >= kMaxCalls || FindCall(id) != nullptr) {
       return SendFailed(0, id, Error{ExitCode::kBusy, 0, "spawn", "too many calls at once; retry"});
@@ -241,7 +241,8 @@ class Spawnd {
           0, id,
           Error{ExitCode::kSandbox, 0, "mount", "the session has no template of this class"});
     }
-    Result<Call> call = Call::Start(world_, *found, std::move(spec), ++call_number_);
+    Result<Call> call =
+        Call::Start(world_, *found, std::move(spec), std::move(fds), ++call_number_);
     if (!call) return SendFailed(0, id, std::move(call.error()));
     calls_.push_back(std::move(*call));
   }

@@ -11,6 +11,7 @@
 #include "runtime/catalog.h"
 #include "tools/arguments.h"
 #include "tools/command.h"
+#include "tools/content.h"
 #include "tools/json.h"
 
 namespace krux::tools {
@@ -152,6 +153,9 @@ Result<gateway::Reply> Ask(const CallOptions& options, const Output& out) {
   const std::string cwd = KRUX_TRY(CurrentDirectory());
   cbor::Map args =
       KRUX_TRY(BuildArguments(options.capability, options.words, options.after_dashes, json, cwd));
+  if (options.from_stdin && options.json == std::optional<std::string>("-"))
+    return Fail(ExitCode::kUsage, "arguments", "--args - and --stdin both want stdin; use one");
+  UniqueFd input = KRUX_TRY(TakeContent(options.capability, options.from_stdin, args));
   const gateway::WorkDir work = KRUX_TRY(gateway::ChooseWork(options.work));
   const gateway::GatewayPaths paths = KRUX_TRY(gateway::FindGatewayPaths());
   gateway::StartOptions start;
@@ -165,7 +169,7 @@ Result<gateway::Reply> Ask(const CallOptions& options, const Output& out) {
                     "` with profile `" + opened.profile + "`; leave --session out to use session " +
                     Hex(opened.session));
   }
-  return client.Call(options.capability, std::move(args));
+  return client.Call(options.capability, std::move(args), std::move(input));
 }
 
 }  // namespace

@@ -17,6 +17,7 @@ struct CallOptions {
   std::vector<std::string> words;         // positional words and name=value
   std::vector<std::string> after_dashes;  // proc.exec: argv
   std::optional<std::string> json;        // --args
+  bool from_stdin = false;                // --stdin: the content
   std::string session;                    // --session or $KRUX_SESSION, hex; empty: the default one
   std::string profile;
   std::optional<std::string> work;

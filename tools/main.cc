@@ -56,6 +56,7 @@ void AddCall(CLI::App* app, Options* o) {
       "after `--`\n"
       "are the program of proc.exec:\n"
       "  krux call fs.read README.md\n"
+      "  krux call --profile local_dev fs.write notes.txt --stdin < draft.txt\n"
       "  krux call --profile local_dev proc.exec -- id\n"
       "krux cap show CAPABILITY lists the arguments, krux help exit-codes the exit codes.");
   // The words are taken from the remains: CLI11 would split a word such as [a,b] that it parses
@@ -63,6 +64,8 @@ void AddCall(CLI::App* app, Options* o) {
   call->allow_extras();
   call->add_option("--args", o->call.json,
                    "arguments as a JSON object: @file, - for stdin, or the JSON");
+  call->add_flag("--stdin", o->call.from_stdin,
+                 "take the content from stdin: what fs.write writes, at most 16 MiB");
   call->add_option("--session", o->call.session, "the session, as krux printed it")
       ->envname("KRUX_SESSION");
   call->add_option("--profile", o->call.profile, "read_only (the default), local_dev");

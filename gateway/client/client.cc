@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/file.h>
+#include <unistd.h>
 
 #include <cerrno>
 
@@ -23,6 +24,19 @@ Error Unreachable(std::string message, int sys_errno = 0) {
 }
 
 }  // namespace
+
+Result<UniqueFd> SealInput(std::span<const uint8_t> bytes) {
+  UniqueFd fd = KRUX_TRY(SealedMemfd::Create("krux-input", bytes.size()));
+  for (size_t at = 0; at < bytes.size();) {
+    const ssize_t put =
+        pwrite(fd.get(), bytes.data() + at, bytes.size() - at, static_cast<off_t>(at));
+    if (put < 0 && errno == EINTR) continue;
+    if (put <= 0) return SysError(ExitCode::kInternal, "write memfd", put < 0 ? errno : EIO);
+    at += static_cast<size_t>(put);
+  }
+  KRUX_TRY(SealedMemfd::Seal(fd.get()));
+  return fd;
+}
 
 Result<ResultBytes> ResultBytes::Accept(UniqueFd fd, uint64_t bytes) {
   ResultBytes result;
@@ -140,7 +154,7 @@ Result<OpenReply> Client::Open(const WorkDir& work, std::string_view profile) {
   return opened;
 }
 
-Result<Reply> Client::Call(std::string_view capability, cbor::Map args) {
+Result<Reply> Client::Call(std::string_view capability, cbor::Map args, UniqueFd input) {
   if (session_.empty()) return Fail(ExitCode::kUsage, "gateway", "no session; open one first");
   if (capability.size() > kMaxCapabilityBytes) {
     return Fail(ExitCode::kBadData, "gateway",
@@ -156,7 +170,9 @@ Result<Reply> Client::Call(std::string_view capability, cbor::Map args) {
     return Fail(ExitCode::kBadData, "gateway",
                 "the arguments are larger than one message of 64 KiB; shorten them");
   }
-  auto [value, packet] = KRUX_TRY(Ask(request, {}, "result", 1, kCallTimeoutMs));
+  const int fd = input.get();
+  const std::span<const int> fds(&fd, input.valid() ? 1 : 0);
+  auto [value, packet] = KRUX_TRY(Ask(request, fds, "result", 1, kCallTimeoutMs));
   Reply reply;
   static_cast<CallReply&>(reply) = KRUX_TRY(DecodeCallReply(value));
   if (reply.id != call.id)

@@ -12,6 +12,7 @@
 #pragma once
 
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -23,6 +24,9 @@
 #include "gateway/protocol.h"
 
 namespace krux::gateway {
+
+// A sealed memfd that holds `bytes`: what Client::Call takes as content. At most 16 MiB are served.
+Result<UniqueFd> SealInput(std::span<const uint8_t> bytes);
 
 // The bulk part of a result: a sealed memfd, read with pread(2), never mapped.
 class ResultBytes {
@@ -59,7 +63,9 @@ class Client {
   Result<OpenReply> Open(const WorkDir& work, std::string_view profile = {});
   // One call in the session of the last Open. Waits until the gateway answers; the gateway's own
   // deadlines bound that.
-  Result<Reply> Call(std::string_view capability, cbor::Map args);
+  // `input`: the content argument, as SealInput makes it; small content may stand in `args`
+  // instead.
+  Result<Reply> Call(std::string_view capability, cbor::Map args, UniqueFd input = {});
   Result<StatusReply> Status();
   // Asks for a signed checkpoint over everything that is durable now; returns the number of
   // records.

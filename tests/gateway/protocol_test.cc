@@ -101,7 +101,7 @@ TEST(Protocol, WrongShapesAreErrorsThatNameTheKey) {
 TEST(Protocol, TheTableKeepsAgentsFromTheOperatorsRequests) {
   EXPECT_EQ(FindRequest("stop")->doors, kAdminDoor);
   EXPECT_EQ(FindRequest("call")->doors, kAgentDoor);
-  EXPECT_EQ(FindRequest("open")->fds, 1u);
+  EXPECT_EQ(FindRequest("open")->min_fds, 1u);
   EXPECT_EQ(FindRequest("hello")->state, ConnectionState::kNew);
   EXPECT_EQ(FindRequest("Hello"), nullptr);
   EXPECT_EQ(FindRequest(""), nullptr);
@@ -125,9 +125,9 @@ TEST(Protocol, TheDocumentHasTheTableOfTheCode) {
     EXPECT_EQ((rule->doors & kAdminDoor) != 0, line.find("admin") != std::string::npos) << line;
     EXPECT_EQ(rule->state == ConnectionState::kNew, line.find("| new |") != std::string::npos)
         << line;
-    EXPECT_TRUE(line.ends_with("| " + std::to_string(rule->fds) + " |")) << line;
+    EXPECT_TRUE(line.ends_with("| " + DescriptorCount(*rule) + " |")) << line;
   }
-#define X(enumerator, name, doors, state, fds, handler) +1
+#define X(enumerator, name, doors, state, min_fds, max_fds, handler) +1
   EXPECT_EQ(rows, size_t{0 KRUX_REQUESTS(X)});
 #undef X
 }
