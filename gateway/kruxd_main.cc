@@ -26,7 +26,7 @@
 namespace krux::gateway {
 namespace {
 
-constexpr size_t kOtherFds = 256;  // channels, results in flight, sd-event
+constexpr size_t kOtherFds = 768;  // channels, inputs and results of calls, sd-event
 
 struct Options {
   std::map<std::string, std::string> values;
@@ -108,7 +108,7 @@ Result<GatewaySettings> ReadSettings(const Options& options) {
   if (getrlimit(RLIMIT_NOFILE, &files) == 0 &&
       files.rlim_cur < settings.limits.bounds.connections + kOtherFds) {
     settings.limits.bounds.connections =
-        files.rlim_cur > 2 * kOtherFds ? files.rlim_cur - kOtherFds : kOtherFds;
+        files.rlim_cur > 2 * kOtherFds ? files.rlim_cur - kOtherFds : files.rlim_cur / 4;
   }
   return settings;
 }
