@@ -40,6 +40,18 @@ Result<void> ReadSandbox(const toml::table& table, std::string_view file, Config
   return {};
 }
 
+Result<void> ReadLimits(const toml::table& table, std::string_view file, Config& config) {
+  for (const auto& [key, node] : table) {
+    const auto value = node.value_exact<int64_t>();
+    const std::string name(key.str());
+    if (!value || *value < 0) {
+      return Wrong(file, node, "`limits." + name + "` must be a number of 0 or more");
+    }
+    config.limits.push_back({name, static_cast<uint64_t>(*value), TomlPlace(file, node.source())});
+  }
+  return {};
+}
+
 }  // namespace
 
 Result<Config> ParseConfig(std::string_view text, std::string_view file) {
@@ -51,10 +63,12 @@ Result<Config> ParseConfig(std::string_view text, std::string_view file) {
       if (!config.ceiling) return Wrong(file, node, "`ceiling` must be the name of a profile");
     } else if (key == "sandbox" && node.is_table()) {
       KRUX_TRY(ReadSandbox(*node.as_table(), file, config));
+    } else if (key == "limits" && node.is_table()) {
+      KRUX_TRY(ReadLimits(*node.as_table(), file, config));
     } else {
       return Wrong(file, node,
                    "unknown key `" + std::string(key.str()) +
-                       "`; known keys are `ceiling` and the table `sandbox`");
+                       "`; known keys are `ceiling` and the tables `sandbox` and `limits`");
     }
   }
   return config;

@@ -6,6 +6,7 @@
 // An absent file is an empty configuration; an unreadable one is an error.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
@@ -15,8 +16,15 @@
 namespace krux {
 
 struct Config {
+  // A key of [limits]. What the keys are is not known here: gateway/bounds.h.
+  struct Limit {
+    std::string name;
+    uint64_t value = 0;
+    std::string where;  // "krux.toml:3:1: "
+  };
   std::vector<std::string> allow_degraded;  // sandbox.allow_degraded = ["cgroup"]
   std::optional<unsigned> host_uid;         // sandbox.host_uid: outer id of workers
+  std::vector<Limit> limits;
   std::optional<std::string> ceiling;  // ceiling = "local_dev": widest profile a client may name
 };
 

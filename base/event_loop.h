@@ -50,7 +50,7 @@ class EventLoop {
   Result<EventSource> AddTimer(uint64_t delay_us, std::function<void()> callback);
   // Blocks `signal` for this process and runs the callback when it arrives.
   Result<EventSource> AddSignal(int signal, std::function<void()> callback);
-  // Runs once, from the loop: after what is pending now, never starved by what comes later.
+  // Runs once, from the loop and not from inside the caller; a busy loop does not starve it.
   Result<EventSource> AddDefer(std::function<void()> callback);
 
   Result<int> Run();

@@ -2,7 +2,7 @@
 //
 //   kruxd --gateway-fd N --admin-fd N --audit-fd N --spawn-fd N --lifeline-fd N --control-fd N
 //         --mode embedded --owner-uid 1000 [--ceiling local_dev] [--degraded cgroup,…]
-//         [--append-deadline-ms 5000] [--worker-id N]
+//         [--limits calls=64,…] [--worker-id N]
 //
 // It holds no secret, opens no file and parses nothing but CBOR of a fixed schema.
 #include <fcntl.h>
@@ -19,6 +19,7 @@
 
 #include "base/injection.h"
 #include "base/log.h"
+#include "gateway/bounds_text.h"
 #include "gateway/confine.h"
 #include "gateway/gateway.h"
 #include "gateway/supervisor_message.h"
@@ -49,9 +50,8 @@ struct Options {
 
 Result<Options> ParseOptions(int argc, char** argv) {
   static constexpr const char* kNames[] = {
-      "gateway-fd",         "admin-fd",  "audit-fd",  "spawn-fd", "lifeline-fd",
-      "control-fd",         "mode",      "owner-uid", "ceiling",  "degraded",
-      "append-deadline-ms", "worker-id", "state"};
+      "gateway-fd", "admin-fd", "audit-fd", "spawn-fd", "lifeline-fd", "control-fd", "mode",
+      "owner-uid",  "ceiling",  "degraded", "limits",   "worker-id",   "state"};
   std::vector<option> table;
   for (const char* name : kNames) table.push_back({name, required_argument, nullptr, 0});
   table.push_back({});
@@ -92,8 +92,7 @@ Result<GatewaySettings> ReadSettings(const Options& options) {
   if (options.Has("owner-uid"))
     settings.only_uid = static_cast<uid_t>(KRUX_TRY(options.Number("owner-uid")));
   if (options.Has("ceiling")) settings.ceiling = options.Text("ceiling");
-  if (options.Has("append-deadline-ms"))
-    settings.limits.bounds.append_ms = KRUX_TRY(options.Number("append-deadline-ms"));
+  KRUX_TRY(ReadBounds(settings.limits.bounds, options.Text("limits")));
   KRUX_TRY(ReadDegraded(options.Text("degraded"), settings));
   // A ceiling that does not exist is the operator's mistake, and found here rather than by a
   // client.

@@ -119,28 +119,17 @@ Result<void> Generation::StartKruxd(int audit, int spawn, int control, int lifel
   const GatewayOptions& options = *ground_.options;
   const int gateway = ground_.gateway_listener.get();
   const int admin = ground_.admin_listener.get();
-  std::vector<std::string> arguments{"--gateway-fd",
-                                     FdWord(gateway),
-                                     "--admin-fd",
-                                     FdWord(admin),
-                                     "--audit-fd",
-                                     FdWord(audit),
-                                     "--spawn-fd",
-                                     FdWord(spawn),
-                                     "--lifeline-fd",
-                                     FdWord(lifeline),
-                                     "--control-fd",
-                                     FdWord(control),
-                                     "--mode",
-                                     ground_.root ? "embedded" : "rootless",
-                                     "--owner-uid",
-                                     std::to_string(geteuid()),
-                                     "--ceiling",
-                                     options.ceiling,
-                                     "--append-deadline-ms",
-                                     std::to_string(options.append_deadline_ms),
-                                     "--worker-id",
-                                     std::to_string(ground_.ids.worker)};
+  std::vector<std::string> arguments{"--gateway-fd",  FdWord(gateway),
+                                     "--admin-fd",    FdWord(admin),
+                                     "--audit-fd",    FdWord(audit),
+                                     "--spawn-fd",    FdWord(spawn),
+                                     "--lifeline-fd", FdWord(lifeline),
+                                     "--control-fd",  FdWord(control),
+                                     "--mode",        ground_.root ? "embedded" : "rootless",
+                                     "--owner-uid",   std::to_string(geteuid()),
+                                     "--ceiling",     options.ceiling,
+                                     "--worker-id",   std::to_string(ground_.ids.worker)};
+  if (!options.limits.empty()) arguments.insert(arguments.end(), {"--limits", options.limits});
   if (!options.allow_degraded.empty()) {
     arguments.insert(arguments.end(), {"--degraded", Joined(options.allow_degraded)});
   }

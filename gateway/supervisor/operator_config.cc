@@ -7,6 +7,7 @@
 #include <cerrno>
 
 #include "base/config.h"
+#include "gateway/bounds_text.h"
 
 namespace krux::gateway {
 namespace {
@@ -36,6 +37,19 @@ Result<void> CheckDegraded(const std::vector<std::string>& layers) {
   return {};
 }
 
+Result<std::string> LimitWords(const std::vector<Config::Limit>& limits) {
+  Bounds bounds;
+  std::string words;
+  for (const Config::Limit& limit : limits) {
+    if (auto set = SetBound(bounds, limit.name, limit.value); !set) {
+      set.error().message = limit.where + set.error().message;
+      return std::unexpected(std::move(set.error()));
+    }
+    words += (words.empty() ? "" : ",") + limit.name + "=" + std::to_string(limit.value);
+  }
+  return words;
+}
+
 }  // namespace
 
 Result<GatewayOptions> WithConfig(GatewayOptions options) {
@@ -48,6 +62,7 @@ Result<GatewayOptions> WithConfig(GatewayOptions options) {
   }
   KRUX_TRY(CheckDegraded(options.allow_degraded));
   if (options.ceiling.empty()) options.ceiling = config.ceiling.value_or(kDefaultCeiling);
+  if (options.limits.empty()) options.limits = KRUX_TRY(LimitWords(config.limits));
   if (!options.host_uid) options.host_uid = config.host_uid;
   return options;
 }

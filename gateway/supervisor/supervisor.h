@@ -28,7 +28,7 @@ struct GatewayOptions {
   bool keep = false;                    // do not exit when nobody is connected
   uint64_t idle_seconds = 60;           // after the last client
   bool restart = true;                  // false (`--no-restart`): a dead daemon stays dead
-  uint64_t append_deadline_ms = 5'000;  // handed to kruxd
+  std::string limits;  // "name=value,…" of gateway/bounds.h, handed to kruxd
   // Gets "ok\n" when the gateway serves, or "error <code> <message>\n"; then it is closed. -1:
   // none.
   int ready_fd = -1;

@@ -72,27 +72,47 @@ TEST_F(EventLoopTest, SignalsArriveAsEvents) {
   EXPECT_EQ(loop_.Run().value(), 5);
 }
 
-TEST_F(EventLoopTest, DeferredWorkComesAfterWhatIsPending) {
-  std::string order;
+// A descriptor that is always ready and a deferred call: with idle priority it would never run.
+TEST_F(EventLoopTest, DeferredWorkRunsFromTheLoopAndABusyLoopDoesNotStarveIt) {
+  bool inside = true;
   const auto deferred = loop_.AddDefer([&] {
-    order += 'd';
-    loop_.Exit(0);
+    EXPECT_FALSE(inside) << "never from inside the caller";
+    loop_.Exit(7);
   });
+  inside = false;
   int fds[2];
   ASSERT_EQ(pipe(fds), 0);
   ASSERT_EQ(write(fds[1], "x", 1), 1);
-  auto io = loop_
-                .AddIo(fds[0], 1,
-                       [&](uint32_t) {
-                         order += 'i';
-                         char byte;
-                         EXPECT_EQ(read(fds[0], &byte, 1), 1);
-                       })
-                .value();
-  EXPECT_EQ(loop_.Run().value(), 0);
-  EXPECT_EQ(order, "id");
+  int turns = 0;
+  const auto busy = loop_.AddIo(fds[0], 1, [&](uint32_t) {
+    if (++turns == 1000) loop_.Exit(0);
+  });
+  EXPECT_EQ(loop_.Run().value(), 7);
   close(fds[0]);
   close(fds[1]);
+}
+
+TEST_F(EventLoopTest, WhatGoesFirstGoesFirst) {
+  std::string order;
+  int fds[4];
+  ASSERT_EQ(pipe(fds), 0);
+  ASSERT_EQ(pipe(fds + 2), 0);
+  ASSERT_EQ(write(fds[1], "x", 1), 1);
+  ASSERT_EQ(write(fds[3], "x", 1), 1);
+  const auto later = loop_.AddIo(fds[0], 1, [&](uint32_t) {
+    order += 'l';
+    loop_.Exit(0);
+  });
+  auto first = loop_.AddIo(fds[2], 1, [&](uint32_t) {
+    order += 'f';
+    char byte;
+    EXPECT_EQ(read(fds[2], &byte, 1), 1);
+  });
+  ASSERT_TRUE(later && first);
+  first->GoFirst();
+  EXPECT_EQ(loop_.Run().value(), 0);
+  EXPECT_EQ(order, "fl");
+  for (const int fd : fds) close(fd);
 }
 
 TEST_F(EventLoopTest, AnExceptionEndsTheLoopWithAnError) {

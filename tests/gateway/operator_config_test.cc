@@ -10,6 +10,7 @@
 #include <cstdlib>
 #include <fstream>
 
+#include "gateway/bounds_text.h"
 #include "gateway/supervisor/ids.h"
 
 namespace krux::gateway {
@@ -79,6 +80,46 @@ TEST_F(OperatorConfigTest, OnlyTheCgroupCanBeMissing) {
     const auto effective = WithConfig(options_);
     ASSERT_FALSE(effective) << layer;
     EXPECT_EQ(effective.error().code, ExitCode::kConfig);
+  }
+}
+
+TEST_F(OperatorConfigTest, LimitsAreHandedOnAndMistakesInThemAreFoundHere) {
+  Write("[limits]\ncalls = 64\nwait_ms = 2000\n");
+  const auto effective = WithConfig(options_);
+  ASSERT_TRUE(effective) << effective.error().message;
+  EXPECT_EQ(effective->limits, "calls=64,wait_ms=2000");
+  Bounds bounds;
+  ASSERT_TRUE(ReadBounds(bounds, effective->limits).has_value());
+  EXPECT_EQ(bounds.calls, 64u);
+  EXPECT_EQ(bounds.wait_ms, 2000u);
+  EXPECT_EQ(bounds.sessions, Bounds{}.sessions);
+  const struct {
+    const char* text;
+    const char* says;
+  } rows[] = {
+      {"[limits]\ncals = 64\n", "did you mean `calls`?"},
+      {"[limits]\nthe_moon = 64\n", "docs/PROTOCOL.md"},
+      {"[limits]\ncalls = 0\n", "between 1 and 128"},
+      {"[limits]\ncalls = 100000\n", "between 1 and 128"},
+      {"[limits]\ncalls = -1\n", "number"},
+      {"[limits]\ncalls = \"many\"\n", "number"},
+  };
+  for (const auto& row : rows) {
+    Write(row.text);
+    const auto refused = WithConfig(options_);
+    ASSERT_FALSE(refused) << row.text;
+    EXPECT_EQ(refused.error().code, ExitCode::kConfig) << row.text;
+    EXPECT_NE(refused.error().message.find("krux.toml:2:"), std::string::npos)
+        << refused.error().message;
+    EXPECT_NE(refused.error().message.find(row.says), std::string::npos) << refused.error().message;
+  }
+}
+
+TEST(BoundsText, OnlyWholeWordsAreTaken) {
+  Bounds bounds;
+  EXPECT_TRUE(ReadBounds(bounds, "").has_value());
+  for (const char* text : {"calls", "calls=", "=5", "calls=5x", "calls= 5", "calls=5,,", ","}) {
+    EXPECT_FALSE(ReadBounds(bounds, text).has_value()) << text;
   }
 }
 
