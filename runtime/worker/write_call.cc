@@ -1,6 +1,8 @@
 #include "runtime/worker/write_call.h"
 
 #include <fcntl.h>
+#define OPENSSL_SUPPRESS_DEPRECATED
+#include <openssl/sha.h>
 #include <stdio.h>
 #include <sys/random.h>
 #include <sys/stat.h>
@@ -12,7 +14,6 @@
 #include <string>
 #include <vector>
 
-#include "base/sha256.h"
 #include "base/unique_fd.h"
 #include "runtime/worker/locate.h"
 
@@ -32,20 +33,20 @@ std::string Hex(std::span<const uint8_t> bytes) {
   return text;
 }
 
+// OpenSSL's oldest door to SHA-256: of a static libcrypto it links three small objects, where EVP
+// would link all algorithms, their locks and their configuration files.
 class Hash {
  public:
-  Hash() { krux_sha256_init(&state_); }
-  void Add(std::span<const uint8_t> bytes) {
-    krux_sha256_update(&state_, bytes.data(), bytes.size());
-  }
+  Hash() { SHA256_Init(&state_); }
+  void Add(std::span<const uint8_t> bytes) { SHA256_Update(&state_, bytes.data(), bytes.size()); }
   std::string Finish() {
-    uint8_t digest[KRUX_SHA256_BYTES];
-    krux_sha256_final(&state_, digest);
+    uint8_t digest[SHA256_DIGEST_LENGTH];
+    SHA256_Final(digest, &state_);
     return Hex(digest);
   }
 
  private:
-  krux_sha256 state_;
+  SHA256_CTX state_;
 };
 
 struct State {  // of the file before or after
