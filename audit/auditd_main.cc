@@ -27,6 +27,8 @@ constexpr char kUsage[] =
     "Writes the audit log in DIR for the process at the other end of descriptor N. Started by "
     "krux.\n";
 
+constexpr uint64_t kLockWaitMs = 8'000;
+
 struct Arguments {
   uint64_t channel_fd = UINT64_MAX;
   uint64_t lifeline_fd = UINT64_MAX;
@@ -141,6 +143,7 @@ int Main(int argc, char** argv) {
   Channel channel(UniqueFd(static_cast<int>(arguments.channel_fd)));
   fcntl(channel.fd(), F_SETFD, FD_CLOEXEC);
 
+  arguments.log.lock_wait_ms = kLockWaitMs;
 #ifdef KRUX_TEST_HOOKS
   const std::string& key = arguments.log.public_key;
   TestFaults faults(key.substr(0, key.rfind('/') + 1) + "test-faults");

@@ -30,6 +30,7 @@ struct LogOptions {
   std::string public_key;  // PEM; written at first start, compared at every other
   uint64_t segment_bytes = kSegmentBytes;
   uint64_t checkpoint_every = 256;  // records
+  uint64_t lock_wait_ms = 0;        // for a writer that is ending
   std::string build = "krux " KRUX_VERSION;
   Io* io = &SystemIo();
   Clock* clock = &SystemClock();

@@ -1,6 +1,7 @@
 // How a log is opened: folder, lock, key, recovery, first segment.
 #include <dirent.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -16,6 +17,7 @@ namespace {
 
 constexpr const char* kKeyName = "audit.key";
 constexpr const char* kLockName = "lock";
+constexpr int kLockPollMs = 10;
 constexpr size_t kMaxKeyFile = 16 * 1024;
 constexpr size_t kLogIdBytes = 16;
 
@@ -117,11 +119,17 @@ Result<void> Log::OpenFolder() {
   lock.l_type = F_WRLCK;
   lock.l_whence = SEEK_SET;
   // An open file description lock ends with the process, and no close() elsewhere can drop it
-  // (fcntl(2), F_OFD_SETLK).
-  if (fcntl(lock_.get(), F_OFD_SETLK, &lock) == 0) return {};
-  if (errno != EAGAIN && errno != EACCES) return SysError(ExitCode::kAudit, "lock the log", errno);
-  return Fail(ExitCode::kAudit, "lock the log",
-              "another krux-auditd has the log `" + path + "` open; stop it first");
+  // (fcntl(2), F_OFD_SETLK). The writer of a gateway that was killed still signs its last records.
+  for (uint64_t waited = 0; fcntl(lock_.get(), F_OFD_SETLK, &lock) != 0; waited += kLockPollMs) {
+    if (errno != EAGAIN && errno != EACCES)
+      return SysError(ExitCode::kAudit, "lock the log", errno);
+    if (waited >= options_.lock_wait_ms) {
+      return Fail(ExitCode::kAudit, "lock the log",
+                  "another krux-auditd has the log `" + path + "` open; stop it first");
+    }
+    poll(nullptr, 0, kLockPollMs);
+  }
+  return {};
 }
 
 Result<void> Log::OpenLogFolder() {

@@ -109,7 +109,8 @@ audit::Intent IntentOf(const CallFlow& flow, const Pipeline::Limits& limits) {
   intent.policy_epoch = limits.policy_epoch;
   intent.peer = Map{{"pid", uint64_t(flow.peer.pid)},
                     {"uid", uint64_t{flow.peer.uid}},
-                    {"gid", uint64_t{flow.peer.gid}}};
+                    {"gid", uint64_t{flow.peer.gid}},
+                    {"request", flow.request.id}};
   intent.policy_hash = flow.session ? flow.session->policy_hash : cbor::Bytes(kHashBytes);
   intent.inputs = Inputs(flow);
   intent.state_before = Lattice(flow.before);

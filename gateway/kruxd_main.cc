@@ -22,6 +22,7 @@
 #include "gateway/bounds_text.h"
 #include "gateway/confine.h"
 #include "gateway/gateway.h"
+#include "gateway/stop_point.h"
 #include "gateway/supervisor_message.h"
 
 namespace krux::gateway {
@@ -142,6 +143,7 @@ Result<int> Main(int argc, char** argv) {
                      stop();
                    }
                  });
+  ReadStopPoint();
   KRUX_TRY(ConfineDaemon());
   injection::Run();
   KRUX_TRY(gateway.Start([&] { tell({SupervisorMessage::Type::kReady, 0}); }));

@@ -8,6 +8,7 @@
 #include "gateway/call_input.h"
 #include "gateway/call_records.h"
 #include "gateway/file_change.h"
+#include "gateway/stop_point.h"
 
 namespace krux::gateway {
 namespace {
@@ -88,6 +89,7 @@ void Pipeline::Refuse(uint64_t connection, const PeerCredentials& peer, CallRequ
 
 // One call, once through. A stage either moves the flow on or waits for the event named beside it.
 void Pipeline::Step(CallFlow& flow, bool& waits) {
+  StopPoint(Name(flow.stage));
   switch (flow.stage) {
     case Stage::kAdmit:
       if (!flow.passed && !flow.refusal.has_value()) break;  // Pump
@@ -276,6 +278,7 @@ void Pipeline::SendSpawn(CallFlow& flow) {
   flow.spawned = true;
   if (auto sent = spawn_.Spawn(flow.plan.spec, std::move(flow.input)); !sent)
     OnSandboxFailed(flow, sent.error(), {});
+  StopPoint("spawn_sent");
 }
 
 void Pipeline::Release(CallFlow& flow) {
@@ -297,6 +300,10 @@ void Pipeline::Collect(CallFlow& flow) {
   if (answer && MayAnswer(flow.done->end)) flow.result = std::move(*answer);
   if (ending.limit != sandbox::Limit::kNone) NameLimit(flow.result, ending.limit);
   if (flow.result.memfd.valid()) CheckWritten(flow, ending);
+  if (ending.status == audit::Status::kCancelled && flow.stopping) {
+    ending.code = ExitCode::kUnreachable;
+    ending.reason = "the gateway stopped while the call ran";
+  }
   End(flow, std::move(ending));
 }
 
@@ -306,6 +313,7 @@ void Pipeline::RecordOutcome(CallFlow& flow) {
   audit_.Append(ToDraft(OutcomeOf(flow)), [this, id = flow.id](const Appended& appended) {
     OnOutcomeRecorded(id, appended);
   });
+  StopPoint("outcome_sent");
 }
 
 // 10. The answer, once.
@@ -329,6 +337,7 @@ void Pipeline::Reply(CallFlow& flow) {
     if (flow.result.bytes > 0) output = flow.result.memfd.TakeFd();
   }
   if (flow.connection != 0) answer_(flow.connection, flow.reply, std::move(output));
+  StopPoint("replied");
 }
 
 void Pipeline::End(CallFlow& flow, Ending ending) {

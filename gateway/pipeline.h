@@ -82,6 +82,7 @@ struct CallFlow {
   bool ready = false;     // confined, measured, waiting
   bool acting = false;    // Go was sent
   sandbox::Receipt receipt;
+  bool stopping = false;  // cancelled because the gateway stops
   std::optional<sandbox::Done> done;
   std::optional<Ending> ending;  // set: what is left is to record and reply
   WorkerResult result;
@@ -126,7 +127,7 @@ class Pipeline {
   void OnAuditGone();
   // The client hung up: its calls are cancelled and still recorded.
   void OnClientGone(uint64_t connection);
-  // The gateway stops: every call is cancelled.
+  // The gateway stops: every call is cancelled, and its client told so (69).
   void CancelAll();
   // Checks deadlines; called a few times a second while something is pending.
   void Tick();
@@ -178,7 +179,7 @@ class Pipeline {
   void OnSandboxFailed(CallFlow& flow, const Error& error, const std::string& layer);
   void Withhold(CallFlow& flow, const std::string& why);
   void OweOutcome(CallFlow& flow, const Appended& appended);
-  void Cancel(CallFlow& flow, const char* reason);
+  void Cancel(CallFlow& flow, ExitCode code, const char* reason);
   void End(CallFlow& flow, Ending ending);
   void Forget(const cbor::Bytes& id);
   CallFlow* Find(const cbor::Bytes& id);

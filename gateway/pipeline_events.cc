@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "gateway/pipeline.h"
+#include "gateway/stop_point.h"
 
 namespace krux::gateway {
 namespace {
@@ -24,6 +25,7 @@ void Pipeline::ApplyIntent(const cbor::Bytes& id, const Appended& appended) {
   if (flow == nullptr) return;
   switch (appended.what) {
     case Appended::What::kDurable:
+      StopPoint("intent_durable");
       flow->intent = {RecordState::Is::kDurable, appended.seq};
       Advance(id);
       return;
@@ -85,7 +87,8 @@ void Pipeline::Withhold(CallFlow& flow, const std::string& why) {
   flow.reply.id = flow.request.id;
   flow.reply.seq = flow.intent.seq;
   flow.reply.code = ExitCode::kAudit;
-  flow.reply.message = "the log cannot be written: " + why + "; nothing is released";
+  flow.reply.message = "the log cannot be written: " + why + "; nothing is released" +
+                       (flow.acting ? ", but the call may have run" : "");
   flow.reply.next = "krux gateway status";
   flow.result = WorkerResult{};
   flow.ending.reset();
@@ -121,6 +124,7 @@ void Pipeline::ApplySpawnEvent(sandbox::Event event) {
   } else if (auto* ready = std::get_if<sandbox::Ready>(&event)) {
     CallFlow* flow = Find(ready->call_id);
     if (flow == nullptr || flow->ending.has_value()) return;
+    StopPoint("ready");
     flow->ready = true;
     Started(*flow);
     flow->receipt = std::move(ready->receipt);
@@ -134,6 +138,7 @@ void Pipeline::ApplySpawnEvent(sandbox::Event event) {
       Advance(flow->id);
       return;
     }
+    StopPoint("done");
     flow->done = std::move(*done);
     Advance(flow->id);
   } else if (auto* failed = std::get_if<sandbox::Failed>(&event)) {
@@ -144,6 +149,7 @@ void Pipeline::ApplySpawnEvent(sandbox::Event event) {
     CallFlow* flow = Find(failed->call_id);
     if (flow == nullptr || flow->ending.has_value()) return;
     flow->receipt = std::move(failed->receipt);
+    flow->acting = false;  // spawnd fails only what it has not let go, whatever was sent meanwhile
     OnSandboxFailed(*flow, failed->error, failed->layer);
     Advance(flow->id);
   }
@@ -176,10 +182,12 @@ void Pipeline::OnTemplate(uint64_t tag, const Error* error, const std::string& l
 void Pipeline::OnSandboxFailed(CallFlow& flow, const Error& error, const std::string& layer) {
   if (flow.acting) {
     End(flow, {audit::Status::kUnknown, ExitCode::kInternal, error.sys_errno,
-               "the sandbox was lost while the call ran: " + error.message});
+               "the sandbox was lost while the call ran: " + error.message +
+                   "; what it did until then stays"});
     return;
   }
   std::string reason = layer.empty() ? error.message : "layer `" + layer + "`: " + error.message;
+  if (reason.find("nothing ran") == std::string::npos) reason += "; nothing ran";
   End(flow, {audit::Status::kSetupFailed, error.code, error.sys_errno, std::move(reason)});
 }
 
@@ -189,8 +197,7 @@ void Pipeline::OnSpawnGone() {
     if (flow->asked && !flow->ending.has_value()) ids.push_back(id);
   }
   templates_.clear();
-  const Error gone{ExitCode::kSandbox, 0, "spawn",
-                   "krux-spawnd is gone; retry when the gateway has restarted it"};
+  const Error gone{ExitCode::kSandbox, 0, "spawn", "krux-spawnd is gone"};
   for (const cbor::Bytes& id : ids) {
     CallFlow* flow = Find(id);
     if (flow == nullptr || flow->ending.has_value() || flow->done.has_value()) continue;
@@ -208,7 +215,7 @@ void Pipeline::OnClientGone(uint64_t connection) {
   for (const cbor::Bytes& id : ids) {
     if (CallFlow* flow = Find(id); flow != nullptr) {
       flow->connection = 0;
-      Cancel(*flow, "the client hung up");
+      Cancel(*flow, ExitCode::kInterrupted, "the client hung up");
     }
   }
   client_refusals_.erase(connection);
@@ -217,12 +224,15 @@ void Pipeline::OnClientGone(uint64_t connection) {
 
 void Pipeline::CancelAll() {
   for (const cbor::Bytes& id : Ids()) {
-    if (CallFlow* flow = Find(id); flow != nullptr) Cancel(*flow, "the gateway is stopping");
+    CallFlow* flow = Find(id);
+    if (flow == nullptr) continue;
+    flow->stopping = true;
+    Cancel(*flow, ExitCode::kUnreachable, "the gateway is stopping; nothing ran, call again");
   }
 }
 
 // A call that has begun is killed and its end awaited; one that has not ends here.
-void Pipeline::Cancel(CallFlow& flow, const char* reason) {
+void Pipeline::Cancel(CallFlow& flow, ExitCode code, const char* reason) {
   if (flow.stage == Stage::kAdmit) {
     const uint64_t now = clock_.MonotonicNs();
     // Hanging up must not be a way to write more into the log than refusals may.
@@ -231,14 +241,14 @@ void Pipeline::Cancel(CallFlow& flow, const char* reason) {
       Leave(flow);
       Forget(flow.id);
     } else {
-      SendAway(flow, ExitCode::kInterrupted, reason);
+      SendAway(flow, code, reason);
     }
     return;
   }
   if (!flow.asked || flow.ending.has_value() || flow.done.has_value()) return;
   if (flow.spawned) (void)spawn_.Cancel(flow.id);
   if (flow.acting) return;  // Done(kCancelled) follows
-  End(flow, {audit::Status::kCancelled, ExitCode::kInterrupted, 0, reason});
+  End(flow, {audit::Status::kCancelled, code, 0, reason});
   Advance(flow.id);
 }
 

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "gateway/call_records.h"
 #include "gateway/gateway.h"
+#include "gateway/stop_point.h"
 
 namespace krux::gateway {
 namespace {
@@ -80,6 +81,7 @@ void Gateway::OnOpen(Connection& connection, const cbor::Value& value, Packet& p
     return ReplyError(connection,
                       {ExitCode::kBusy, 0, "open", "too many sessions are being opened; retry"});
   }
+  StopPoint("open");
   connection.opening = true;
   opens_[next_tag_++] = {connection.id(), profile,
                          clock_.MonotonicNs() + settings_.limits.bounds.open_ms * kNsPerMs, *ticket,
@@ -201,6 +203,7 @@ void Gateway::OnWorkRefused(uint64_t tag, const Error& error) {
 }
 
 void Gateway::OnWorkOpened(const sandbox::WorkOpened& opened) {
+  StopPoint("opened");
   const auto it = opens_.find(opened.tag);
   if (it == opens_.end()) return;
   const std::string profile = it->second.profile;

@@ -30,7 +30,7 @@ Result<void> SpawnLink::Post(Outbox::Send send) {
       return sent;
   }
   return Fail(ExitCode::kSandbox, "spawn",
-              "krux-spawnd is gone; retry when the gateway has restarted it");
+              "krux-spawnd is gone; nothing ran, call again");
 }
 
 Result<void> SpawnLink::OpenWork(uint64_t tag, UniqueFd work_socket) {

@@ -280,7 +280,8 @@ Failed Call::MakeFailed(std::string layer, std::string message, int sys_errno, R
   Kill(Done::End::kCancelled);
   reported_ = true;
   return Failed{0, spec_.call_id,
-                Error{ExitCode::kSandbox, sys_errno, layer, layer + ": " + std::move(message)},
+                Error{ExitCode::kSandbox, sys_errno, layer,
+                      layer.empty() ? std::move(message) : layer + ": " + message},
                 layer, std::move(receipt)};
 }
 

@@ -97,7 +97,8 @@ int WaitForInner(const Pidfd& inner, int lifeline_fd) {
   }
   if (fds[0].revents == 0) (void)inner.Kill(SIGKILL);
   const Result<ExitReport> report = inner.Wait();
-  return report && !report->signaled ? report->status : ToInt(ExitCode::kSandbox);
+  if (!report) return ToInt(ExitCode::kSandbox);
+  return report->signaled ? 128 + report->status : report->status;
 }
 
 constexpr const char* kCgroupPath = "/cgroup";

@@ -13,9 +13,12 @@
 #include "tools/command.h"
 #include "tools/content.h"
 #include "tools/json.h"
+#include "tools/lost_call.h"
 
 namespace krux::tools {
 namespace {
+
+constexpr int kAttempts = 5;
 
 // A program's output is its stdout followed by its stderr; the result says where one ends.
 struct Streams {
@@ -161,15 +164,22 @@ Result<gateway::Reply> Ask(const CallOptions& options, const Output& out) {
   gateway::StartOptions start;
   start.allow_degraded = options.allow_degraded;
   start.say = [&out](std::string_view line) { out.Say(line); };
-  gateway::Client client = KRUX_TRY(gateway::EnsureGateway(paths, start));
-  const gateway::OpenReply opened = KRUX_TRY(client.Open(work, options.profile));
-  if (!options.session.empty() && Hex(opened.session) != options.session) {
-    return Fail(ExitCode::kNotFound, "session",
-                "session `" + options.session + "` is not the one of `" + opened.work +
-                    "` with profile `" + opened.profile + "`; leave --session out to use session " +
-                    Hex(opened.session));
+  for (int attempt = 1;; ++attempt) {
+    auto [client, opened] = KRUX_TRY(gateway::OpenSession(paths, start, work, options.profile));
+    if (!options.session.empty() && Hex(opened.session) != options.session) {
+      return Fail(ExitCode::kNotFound, "session",
+                  "session `" + options.session + "` is not the one of `" + opened.work +
+                      "` with profile `" + opened.profile +
+                      "`; leave --session out to use session " + Hex(opened.session));
+    }
+    Result<gateway::Reply> reply = client.Call(options.capability, args, input);
+    if (reply) return reply;
+    // A call that was not taken had no effect and is made again; one that was lost never is.
+    if (gateway::WasNotTaken(reply.error()) && attempt < kAttempts) continue;
+    if (!gateway::WasLost(reply.error())) return reply;
+    const LostCall lost{opened.session, client.last_call()};
+    return std::unexpected(WhatBecameOf(paths, start, lost, std::move(reply.error())));
   }
-  return client.Call(options.capability, std::move(args), std::move(input));
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 
 #include <cerrno>
 
+#include "base/clock.h"
 #include "sandbox/result.h"
 
 namespace krux::gateway {
@@ -19,8 +20,26 @@ constexpr int kStopTimeoutMs = 20'000;
 constexpr int kPollMs = 10;
 constexpr uint64_t kMaxResultBytes = sandbox::kResultDataOffset + (64ull << 20);
 
+// What Error::sys_errno is when the gateway ended after it had taken a request.
+constexpr int kLost = ENODATA;
+
 Error Unreachable(std::string message, int sys_errno = 0) {
   return Error{ExitCode::kUnreachable, sys_errno, "gateway", std::move(message)};
+}
+
+Error NotTaken(int sys_errno) {
+  return Unreachable("the gateway ended before it took the request; nothing ran, ask again",
+                     sys_errno);
+}
+
+// What went wrong with waiting for an answer. A peer that ends with something unread in its queue
+// resets the connection (unix(7), ECONNRESET), so an orderly end says that it had read everything.
+Error NoAnswer(Error error) {
+  if (error.code == ExitCode::kTimeout) {
+    return Unreachable("the gateway does not answer; `krux gateway status` and its log say more");
+  }
+  if (error.sys_errno == ECONNRESET || error.sys_errno == EPIPE) return NotTaken(error.sys_errno);
+  return error;
 }
 
 }  // namespace
@@ -36,6 +55,15 @@ Result<UniqueFd> SealInput(std::span<const uint8_t> bytes) {
   }
   KRUX_TRY(SealedMemfd::Seal(fd.get()));
   return fd;
+}
+
+bool WasNotTaken(const Error& error) {
+  return error.sys_errno == ENOENT || error.sys_errno == ECONNREFUSED ||
+         error.sys_errno == ECONNRESET || error.sys_errno == EPIPE || error.sys_errno == ESHUTDOWN;
+}
+
+bool WasLost(const Error& error) {
+  return error.code == ExitCode::kUnreachable && error.sys_errno == kLost;
 }
 
 Result<ResultBytes> ResultBytes::Accept(UniqueFd fd, uint64_t bytes) {
@@ -109,28 +137,23 @@ Result<std::pair<cbor::Value, Packet>> Client::Ask(std::span<const uint8_t> requ
                                                    std::string_view expected, size_t max_fds,
                                                    int timeout_ms) {
   if (!channel_.valid()) return std::unexpected(Unreachable("not connected to a gateway"));
-  if (auto sent = channel_.Send(request, fds); !sent) {
-    // A gateway that is full or stopping says so before it closes: look for that before giving up.
-    if (sent.error().sys_errno != EPIPE) return std::unexpected(sent.error());
-  }
+  const auto sent = channel_.Send(request, fds);
+  // A gateway that is full or stopping says so before it closes: look for that before giving up.
+  if (!sent && sent.error().sys_errno != EPIPE) return std::unexpected(NoAnswer(sent.error()));
   auto received = channel_.ReceiveWithin(timeout_ms, max_fds);
-  if (!received) {
-    Error error = received.error();
-    if (error.code == ExitCode::kTimeout) {
-      error =
-          Unreachable("the gateway does not answer; `krux gateway status` and its log say more");
-    }
-    return std::unexpected(std::move(error));
-  }
+  if (!received) return std::unexpected(NoAnswer(received.error()));
   if (received->eof) {
     return std::unexpected(
-        Unreachable("the gateway closed the connection; retry the call", ECONNRESET));
+        sent ? Unreachable("the gateway ended before it answered; ask again", kLost)
+             : NotTaken(EPIPE));
   }
   cbor::Value value = KRUX_TRY(cbor::Decode(received->bytes));
   const std::string type = KRUX_TRY(MessageTypeOf(value));
   if (type == "error") {
     const ErrorReply error = KRUX_TRY(DecodeErrorReply(value));
-    return Fail(error.code, "gateway", error.message);
+    // 69 from the gateway itself: it is stopping and did nothing with the request.
+    const int stopping = error.code == ExitCode::kUnreachable ? ESHUTDOWN : 0;
+    return std::unexpected(Error{error.code, stopping, "gateway", error.message});
   }
   if (type != expected) {
     return Fail(ExitCode::kBadData, "gateway",
@@ -151,16 +174,20 @@ Result<OpenReply> Client::Open(const WorkDir& work, std::string_view profile) {
   const auto [value, packet] = KRUX_TRY(Ask(request, end, "opened", 0, kCallTimeoutMs));
   OpenReply opened = KRUX_TRY(DecodeOpenReply(value));
   session_ = opened.session;
+  // Ids of two clients of one session must not meet in the log; 52 bits are exact in JSON too.
+  uint64_t first = 0;
+  SystemRandom().Fill(std::span(reinterpret_cast<uint8_t*>(&first), sizeof(first)));
+  last_id_ = first >> 12;
   return opened;
 }
 
-Result<Reply> Client::Call(std::string_view capability, cbor::Map args, UniqueFd input) {
+Result<Reply> Client::Call(std::string_view capability, cbor::Map args, const UniqueFd& input) {
   if (session_.empty()) return Fail(ExitCode::kUsage, "gateway", "no session; open one first");
   if (capability.size() > kMaxCapabilityBytes) {
     return Fail(ExitCode::kBadData, "gateway",
                 "the name of the capability is longer than 256 bytes");
   }
-  const CallRequest call{.id = next_id_++,
+  const CallRequest call{.id = ++last_id_,
                          .session = session_,
                          .capability = std::string(capability),
                          .args = std::move(args),
@@ -172,7 +199,16 @@ Result<Reply> Client::Call(std::string_view capability, cbor::Map args, UniqueFd
   }
   const int fd = input.get();
   const std::span<const int> fds(&fd, input.valid() ? 1 : 0);
-  auto [value, packet] = KRUX_TRY(Ask(request, fds, "result", 1, kCallTimeoutMs));
+  auto asked = Ask(request, fds, "result", 1, kCallTimeoutMs);
+  if (!asked) {
+    if (WasLost(asked.error())) {
+      asked.error().message =
+          "the gateway ended before it answered this call; it may have run: `krux audit tail` "
+          "shows how far it came";
+    }
+    return std::unexpected(std::move(asked.error()));
+  }
+  auto& [value, packet] = *asked;
   Reply reply;
   static_cast<CallReply&>(reply) = KRUX_TRY(DecodeCallReply(value));
   if (reply.id != call.id)
@@ -183,6 +219,11 @@ Result<Reply> Client::Call(std::string_view capability, cbor::Map args, UniqueFd
     reply.output = KRUX_TRY(ResultBytes::Accept(std::move(packet.fds[0]), reply.bytes));
   }
   return reply;
+}
+
+bool Client::EndsWithin(int timeout_ms) {
+  const auto received = channel_.ReceiveWithin(timeout_ms, 0);
+  return received ? received->eof : received.error().code != ExitCode::kTimeout;
 }
 
 Result<StatusReply> Client::Status() {

@@ -47,6 +47,12 @@ struct Reply : CallReply {
   ResultBytes output;  // e.g. the bytes of the file; stdout then stderr of a program
 };
 
+// The gateway ended, or is about to, and has not taken the request: asking again is safe.
+bool WasNotTaken(const Error& error);
+// The gateway took the request and ended without an answer. Of a call only the log can say what
+// became of it, so nobody repeats it by himself.
+bool WasLost(const Error& error);
+
 class Client {
  public:
   Client() = default;
@@ -62,10 +68,10 @@ class Client {
   // Opens (or joins) the session of (this uid, `work`, `profile`). An empty profile is read_only.
   Result<OpenReply> Open(const WorkDir& work, std::string_view profile = {});
   // One call in the session of the last Open. Waits until the gateway answers; the gateway's own
-  // deadlines bound that.
+  // deadlines bound that. Where the gateway ends before, WasNotTaken or WasLost says which.
   // `input`: the content argument, as SealInput makes it; small content may stand in `args`
   // instead.
-  Result<Reply> Call(std::string_view capability, cbor::Map args, UniqueFd input = {});
+  Result<Reply> Call(std::string_view capability, cbor::Map args, const UniqueFd& input = {});
   Result<StatusReply> Status();
   // Asks for a signed checkpoint over everything that is durable now; returns the number of
   // records.
@@ -74,19 +80,24 @@ class Client {
   // supervisor has let go of the runtime folder (up to 20 s).
   Result<void> Stop();
 
+  // The id of the last Call: with the session it names the call in the log ("request" of the peer).
+  uint64_t last_call() const { return last_id_; }
+  // True when the gateway at the other end is gone within `timeout_ms`.
+  bool EndsWithin(int timeout_ms);
   Channel& channel() { return channel_; }
 
  private:
   static Result<Client> ConnectTo(const GatewayPaths& paths, const std::string& socket,
                                   int timeout_ms);
-  // Sends one request and receives its reply, at most `max_fds` descriptors with it.
+  // Sends one request and receives its reply, at most `max_fds` descriptors with it. An end of the
+  // gateway is kUnreachable with WasNotTaken or WasLost.
   Result<std::pair<cbor::Value, Packet>> Ask(std::span<const uint8_t> request,
                                              std::span<const int> fds, std::string_view expected,
                                              size_t max_fds, int timeout_ms);
   Channel channel_;
   HelloReply gateway_;
   cbor::Bytes session_;
-  uint64_t next_id_ = 1;
+  uint64_t last_id_ = 0;  // of a request `call`
   int timeout_ms_ = 10'000;
   std::string lock_;  // of the supervisor, held as long as it lives
 };

@@ -17,12 +17,14 @@
 namespace krux::gateway {
 namespace {
 
-constexpr int kAttempts = 3;
+constexpr int kStarts = 3;
+constexpr int kPollMs = 10;
+constexpr int kHelloMs = 10'000;
+// How long kruxd outlives the other daemons of its generation.
+constexpr int kEndMs = 300;
 
-bool NobodyServes(const Error& error) {
-  return error.sys_errno == ENOENT || error.sys_errno == ECONNREFUSED ||
-         error.sys_errno == ECONNRESET || error.sys_errno == EPIPE;
-}
+// Of a hello and an open: nothing has been asked for that could have had an effect.
+bool MayAskAgain(const Error& error) { return WasNotTaken(error) || WasLost(error); }
 
 Result<Client> CheckWishes(Client client, const StartOptions& options) {
   const std::vector<std::string>& allowed = client.gateway().degraded;
@@ -56,7 +58,7 @@ Result<UniqueFd> LockStart(const GatewayPaths& paths, uint64_t deadline_ms) {
       return Fail(ExitCode::kUnreachable, "gateway",
                   "another process has been starting the gateway for too long");
     }
-    poll(nullptr, 0, 10);
+    poll(nullptr, 0, kPollMs);
   }
   return lock;
 }
@@ -135,8 +137,9 @@ Result<std::string> AwaitReady(int fd, uint64_t deadline_ms, const GatewayPaths&
     const ssize_t got = read(fd, buffer, sizeof(buffer));
     if (got < 0 && errno == EINTR) continue;
     if (got <= 0) {
-      return Fail(ExitCode::kUnreachable, "gateway",
-                  "the gateway ended while it started; see `" + paths.gateway_log + "`");
+      return std::unexpected(
+          Error{ExitCode::kUnreachable, ECONNRESET, "gateway",
+                "the gateway ended while it started; see `" + paths.gateway_log + "`"});
     }
     line.append(buffer, static_cast<size_t>(got));
   }
@@ -148,6 +151,14 @@ Result<std::string> AwaitReady(int fd, uint64_t deadline_ms, const GatewayPaths&
   const char* after = std::from_chars(begin, end, code).ptr;
   if (after < end) ++after;  // the blank
   return Fail(static_cast<ExitCode>(code), "gateway", std::string(after, end));
+}
+
+// A supervisor holds this lock as long as it lives; where it does, the next generation of daemons
+// comes by itself.
+bool SupervisorLives(const GatewayPaths& paths) {
+  const UniqueFd lock(
+      open((paths.runtime_dir + "/gateway.lock").c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
+  return lock.valid() && flock(lock.get(), LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
 }
 
 Result<void> Start(const GatewayPaths& paths, const StartOptions& options) {
@@ -168,24 +179,46 @@ Result<void> Start(const GatewayPaths& paths, const StartOptions& options) {
 
 Result<Client> EnsureGateway(const GatewayPaths& paths, const StartOptions& options) {
   KRUX_TRY(CheckRuntimePaths(paths));
-  Error last;
-  for (int attempt = 0; attempt < kAttempts; ++attempt) {
-    auto client = Client::Connect(paths);
+  const uint64_t deadline_ms = NowMs() + static_cast<uint64_t>(options.start_timeout_ms);
+  for (int starts = 0;;) {
+    auto client = Client::Connect(paths, kHelloMs);
     if (client) return CheckWishes(std::move(*client), options);
-    last = client.error();
-    if (!NobodyServes(last)) return std::unexpected(std::move(last));
+    if (!MayAskAgain(client.error())) return std::unexpected(std::move(client.error()));
     if (paths.service) {
       return Fail(ExitCode::kUnreachable, "gateway",
                   "the krux service is installed but does not answer at `" + paths.gateway_socket +
                       "`; run `systemctl status kruxd`");
     }
+    if (NowMs() >= deadline_ms) return std::unexpected(std::move(client.error()));
+    if (SupervisorLives(paths)) {
+      poll(nullptr, 0, kPollMs);
+      continue;
+    }
     if (!options.may_start) {
       return Fail(ExitCode::kUnreachable, "gateway",
                   "no gateway is running; run `krux gateway start`");
     }
-    KRUX_TRY(Start(paths, options));
+    if (auto started = Start(paths, options); !started) {
+      // Killed while it started, or somebody else's was there first.
+      const bool again = MayAskAgain(started.error()) || started.error().code == ExitCode::kBusy;
+      if (!again || ++starts >= kStarts) return std::unexpected(std::move(started.error()));
+    }
   }
-  return std::unexpected(std::move(last));
+}
+
+Result<OpenedSession> OpenSession(const GatewayPaths& paths, const StartOptions& options,
+                                  const WorkDir& work, std::string_view profile) {
+  const uint64_t deadline_ms = NowMs() + static_cast<uint64_t>(options.start_timeout_ms);
+  for (;;) {
+    Client client = KRUX_TRY(EnsureGateway(paths, options));
+    auto opened = client.Open(work, profile);
+    if (opened) return OpenedSession{std::move(client), std::move(*opened)};
+    // Where a daemon behind kruxd is gone, kruxd says so and soon goes as well.
+    const bool behind =
+        opened.error().code == ExitCode::kAudit || opened.error().code == ExitCode::kSandbox;
+    const bool again = MayAskAgain(opened.error()) || (behind && client.EndsWithin(kEndMs));
+    if (!again || NowMs() >= deadline_ms) return std::unexpected(std::move(opened.error()));
+  }
 }
 
 }  // namespace krux::gateway

@@ -3,7 +3,8 @@
 //
 //   Client client = KRUX_TRY(EnsureGateway(paths, {.say = [](std::string_view s) { … }}));
 //
-// Callers that race start one gateway: the start is serialised by a lock in the runtime folder.
+// Callers that race start one gateway: the start is serialised by a lock in the runtime folder. A
+// gateway whose daemons are just being replaced is waited for, not started a second time.
 #pragma once
 
 #include <functional>
@@ -31,5 +32,14 @@ struct StartOptions {
 };
 
 Result<Client> EnsureGateway(const GatewayPaths& paths, const StartOptions& options);
+
+struct OpenedSession {
+  Client client;
+  OpenReply session;
+};
+// EnsureGateway and Client::Open, again and again while the gateway dies in between: until a call
+// is made nothing can have had an effect.
+Result<OpenedSession> OpenSession(const GatewayPaths& paths, const StartOptions& options,
+                                  const WorkDir& work, std::string_view profile);
 
 }  // namespace krux::gateway

@@ -4,6 +4,7 @@
 #include <linux/close_range.h>
 #include <linux/sched.h>
 #include <sched.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -33,6 +34,8 @@ struct Prepared {
   int report;
   uid_t id;
   bool change_id;
+  int orphan_signal;
+  pid_t parent;
 };
 
 [[noreturn]] void Report(int fd, const char* stage) {
@@ -64,6 +67,9 @@ struct Prepared {
     if (syscall(SYS_setresgid, p.id, p.id, p.id) != 0) Report(p.report, "setresgid");
     if (syscall(SYS_setresuid, p.id, p.id, p.id) != 0) Report(p.report, "setresuid");
   }
+  // After the change of ids, which clears it (prctl(2)).
+  if (prctl(PR_SET_PDEATHSIG, p.orphan_signal, 0, 0, 0) != 0) Report(p.report, "pdeathsig");
+  if (getppid() != p.parent) _exit(127);
   char path[] = "PATH=/usr/bin:/bin";
   char locale[] = "LC_ALL=C.UTF-8";
   char* const environment[] = {path, locale, nullptr};
@@ -82,8 +88,9 @@ Result<Daemon> StartDaemon(const DaemonSpec& spec) {
   UniqueFd write_end(pipe_fds[1]);
   UniqueFd null(open("/dev/null", O_RDWR | O_CLOEXEC));
   if (!null.valid()) return SysError(ExitCode::kInternal, "open /dev/null", errno);
-  Prepared prepared{{},         spec.inherit,    spec.program, spec.log,
-                    null.get(), write_end.get(), spec.id,      spec.id != geteuid()};
+  Prepared prepared{
+      {},      spec.inherit,         spec.program,       spec.log, null.get(), write_end.get(),
+      spec.id, spec.id != geteuid(), spec.orphan_signal, getpid()};
   for (std::string& word : words) prepared.argv.push_back(word.data());
   prepared.argv.push_back(nullptr);
 

@@ -25,6 +25,9 @@ struct DaemonSpec {
   uid_t id = 0;              // uid and gid; no supplementary groups when it differs from ours
   int log = -1;              // becomes stdout and stderr
   int cgroup = -1;           // CLONE_INTO_CGROUP; -1: the supervisor's own
+  // What it gets when the supervisor is gone, prctl(2) PR_SET_PDEATHSIG: even a daemon that is
+  // stopped or hangs must not outlive it and hold what the next gateway needs.
+  int orphan_signal = 9;  // SIGKILL
 };
 
 struct Daemon {

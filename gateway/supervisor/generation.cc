@@ -63,7 +63,9 @@ Result<void> Generation::StartOne(Role role, std::vector<std::string> arguments,
                                       .inherit = std::move(inherit),
                                       .id = id,
                                       .log = ground_.log.get(),
-                                      .cgroup = cgroup}));
+                                      .cgroup = cgroup,
+                                      // Stopped or not, the log's writer is to finish and sign.
+                                      .orphan_signal = role == kAuditd ? SIGCONT : SIGKILL}));
   slot.running = true;
   // A pidfd becomes readable when its process has ended, pidfd_open(2).
   slot.exit = KRUX_TRY(

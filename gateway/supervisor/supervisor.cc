@@ -18,6 +18,7 @@
 #include "base/log.h"
 #include "gateway/supervisor/generation.h"
 #include "gateway/supervisor/ground.h"
+#include "gateway/supervisor/last_words.h"
 #include "gateway/supervisor/operator_config.h"
 
 namespace krux::gateway {
@@ -26,9 +27,11 @@ namespace {
 constexpr rlim_t kWantedFiles = 8192;
 constexpr uint64_t kFirstBackoffUs = 100'000;
 constexpr uint64_t kLastBackoffUs = 5'000'000;
+constexpr int kMaxDoublings = 7;
 constexpr uint64_t kHealthyNs =
-    10'000'000'000;              // a generation that lived this long resets the back-off
-constexpr int kGiveUpAfter = 8;  // generations in a row that did not
+    10'000'000'000;               // a generation that lived this long resets the back-off
+constexpr int kGiveUpAfter = 5;   // generations in a row that never served
+constexpr int kSignalBase = 128;  // of the status of a daemon that a signal ended
 
 constexpr const char* kProgram = "krux-supervisor";
 
@@ -81,7 +84,9 @@ class Supervisor {
  private:
   void StartGeneration() {
     started_ns_ = SystemClock().MonotonicNs();
+    mark_ = LogMark(options_.paths.gateway_log);
     clients_ = 0;
+    ready_now_ = false;
     generation_ = std::make_unique<Generation>(
         loop_, ground_,
         Generation::Callbacks{
@@ -107,6 +112,8 @@ class Supervisor {
     }
     if (!served_) ready_.Say("ok " + std::to_string(getpid()));
     served_ = true;
+    ready_now_ = true;
+    unready_ = 0;
     OnClients(clients_);  // somebody may have connected before the start was durable
   }
 
@@ -124,22 +131,35 @@ class Supervisor {
   }
 
   void OnDeath(Generation::Role role, int status) {
-    const std::string name = Generation::kNames[role];
-    Log(LogLevel::kError, kProgram, name + " ended with status " + std::to_string(status));
+    death_ = WordDeath(role, status);
+    Log(LogLevel::kError, kProgram, death_.message);
     if (finishing_) return;
     if (served_ && !options_.restart) return;
-    if (!served_) {
-      // Never served: a restart would only hide why. Whoever started us gets to know.
-      const ExitCode code = role == Generation::kAuditd          ? ExitCode::kAudit
-                            : status == ToInt(ExitCode::kConfig) ? ExitCode::kConfig
-                                                                 : ExitCode::kSandbox;
-      failure_ = Error{code, 0, name,
-                       name + " ended with status " + std::to_string(status) + " at start; see `" +
-                           options_.paths.gateway_log + "`"};
+    // Never served, and it was not killed: a restart would only hide why. Whoever started us gets
+    // to know.
+    if (!served_ && status < kSignalBase) {
+      failure_ = death_;
       finishing_ = true;
     }
     idle_.Reset();
-    generation_->End(false);
+    // kruxd first, where it still runs: it answers its clients and records how their calls ended.
+    generation_->End(true);
+  }
+
+  // "krux-auditd ended with status 74: the log is damaged …", in the code that clients get.
+  Error WordDeath(Generation::Role role, int status) const {
+    const std::string name = Generation::kNames[role];
+    ExitCode code = ExitCode::kSandbox;
+    if (role == Generation::kKruxd) code = ExitCode::kUnreachable;
+    if (status == ToInt(ExitCode::kConfig)) code = ExitCode::kConfig;
+    if (role == Generation::kAuditd) code = ExitCode::kAudit;
+    const std::string how = status >= kSignalBase
+                                ? " was killed by signal " + std::to_string(status - kSignalBase)
+                                : " ended with status " + std::to_string(status);
+    const std::string words = mark_.LastWords(name);
+    return {code, 0, name,
+            name + how + (words.empty() ? "" : ": " + words) + "; see `" +
+                options_.paths.gateway_log + "`"};
   }
 
   void OnEnded() {
@@ -150,10 +170,11 @@ class Supervisor {
       return;
     }
     const bool healthy = SystemClock().MonotonicNs() - started_ns_ > kHealthyNs;
-    short_lives_ = healthy ? 0 : short_lives_ + 1;
-    if (short_lives_ >= kGiveUpAfter) {
-      failure_ = Error{ExitCode::kInternal, 0, "supervisor",
-                       "the daemons end again and again; see `" + options_.paths.gateway_log + "`"};
+    short_lives_ = healthy ? 0 : std::min(short_lives_ + 1, kMaxDoublings);
+    if (!ready_now_ && ++unready_ >= kGiveUpAfter) {
+      // Clients that wait at the doors start a gateway of their own and hear why it cannot.
+      failure_ = death_;
+      failure_->message = std::to_string(unready_) + " starts in a row failed: " + death_.message;
       Log(LogLevel::kError, kProgram, failure_->message);
       loop_.Exit(0);
       return;
@@ -189,8 +210,12 @@ class Supervisor {
   std::optional<Error> failure_;
   uint64_t started_ns_ = 0;
   uint64_t clients_ = 0;
-  int short_lives_ = 0;
-  bool served_ = false;
+  LogMark mark_;
+  Error death_;          // of the daemon that ended the last generation
+  int short_lives_ = 0;  // generations in a row that did not live long
+  int unready_ = 0;      // generations in a row that never served
+  bool ready_now_ = false;
+  bool served_ = false;  // some generation was ready
   bool finishing_ = false;
 };
 

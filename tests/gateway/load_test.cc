@@ -325,7 +325,7 @@ TEST(Load, AStoppingGatewayEndsWhatWaitsToo) {
   }
   world.OnLoop([&] { world.gateway->Stop([&] { world.trace.Add("stopped"); }); });
   ASSERT_GE(world.trace.Await("stopped"), 0);
-  for (int i = 0; i < 10; ++i) EXPECT_EQ(NextReply(client).code, ExitCode::kInterrupted);
+  for (int i = 0; i < 10; ++i) EXPECT_EQ(NextReply(client).code, ExitCode::kUnreachable);
 }
 
 }  // namespace

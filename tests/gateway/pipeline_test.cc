@@ -412,7 +412,7 @@ TEST(Pipeline, AStoppingGatewayCancelsRecordsAndEndsItsSessions) {
   FakeWorld world;
   Client client = world.ConnectAndOpen();
   world.spawn->hold_done = true;
-  std::thread caller([&] { EXPECT_EQ(Read(client)->code, ExitCode::kInterrupted); });
+  std::thread caller([&] { EXPECT_EQ(Read(client)->code, ExitCode::kUnreachable); });
   ASSERT_GE(world.trace.Await("go"), 0);
   world.OnLoop([&] { world.gateway->Stop([&] { world.trace.Add("stopped"); }); });
   ASSERT_GE(world.trace.Await("stopped"), 0);

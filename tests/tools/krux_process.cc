@@ -135,9 +135,12 @@ Ran RunProgram(const std::vector<std::string>& argv, const RunOptions& options) 
 std::string KruxProgram() { return KRUX_PROGRAM; }
 
 std::string NeedsDegraded() {
-  std::string layers = RunProgram({KruxProgram(), "doctor", "--needs-degraded"}).out;
-  while (!layers.empty() && layers.back() == '\n') layers.pop_back();
-  return layers;
+  static const std::string asked = [] {
+    std::string layers = RunProgram({KruxProgram(), "doctor", "--needs-degraded"}).out;
+    while (!layers.empty() && layers.back() == '\n') layers.pop_back();
+    return layers;
+  }();
+  return asked;
 }
 
 void WriteFile(const std::string& path, const std::string& content) {
