@@ -33,6 +33,7 @@ struct Pipe {
 
 [[noreturn]] void Become(const std::vector<std::string>& argv, const RunOptions& options, int in,
                          int out, int err) {
+  if (!options.stdin_file.empty()) in = open(options.stdin_file.c_str(), O_RDONLY | O_CLOEXEC);
   dup2(in, 0);
   dup2(out, 1);
   dup2(err, 2);
@@ -98,15 +99,15 @@ Ran RunProgram(const std::vector<std::string>& argv, const RunOptions& options) 
   Pipe in, out, err;
   int terminal = -1;
   int its_side = -1;
-  if (options.terminal) {
+  if (options.terminal || options.stdin_terminal) {
     termios raw = {};
     cfmakeraw(&raw);  // no newline translation: what is written is what is seen
     if (openpty(&terminal, &its_side, nullptr, &raw, nullptr) != 0) return {};
   }
   const pid_t child = fork();
   if (child == 0) {
-    Become(argv, options, in.fds[0], options.terminal ? its_side : out.fds[1],
-           options.terminal ? its_side : err.fds[1]);
+    Become(argv, options, options.stdin_terminal ? its_side : in.fds[0],
+           options.terminal ? its_side : out.fds[1], options.terminal ? its_side : err.fds[1]);
   }
   close(in.fds[0]);
   close(out.fds[1]);

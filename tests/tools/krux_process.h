@@ -22,6 +22,8 @@ struct Ran {
 struct RunOptions {
   std::string cwd = "/";
   std::string stdin_text = {};
+  std::string stdin_file = {};                // opened instead, where it is named
+  bool stdin_terminal = false;                // instead: a terminal that says nothing
   bool terminal = false;                      // stdout and stderr are a pseudo-terminal
   std::vector<std::string> environment = {};  // NAME=value, added to a small fixed one
   std::optional<uid_t> uid = {};              // runs as this user and group, without others

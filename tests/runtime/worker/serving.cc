@@ -10,6 +10,7 @@
 #include <cstring>
 #include <fstream>
 
+#include "base/unique_fd.h"
 #include "runtime/worker/serve.h"
 #include "sandbox/seccomp.h"
 
@@ -98,7 +99,15 @@ Served ServeBytes(const cbor::Bytes& request, const ServeOptions& options) {
   const int fd = memfd_create("result", MFD_CLOEXEC);
   EXPECT_EQ(ftruncate(fd, static_cast<off_t>(size)), 0);
   auto* map = static_cast<uint8_t*>(mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0));
-  const sandbox::WorkerContext context{request, options.work_class, fd, map, options.capacity};
+  sandbox::WorkerContext context{request, options.work_class, fd, map, options.capacity};
+  UniqueFd input;
+  if (options.input) {
+    input.reset(memfd_create("input", MFD_CLOEXEC));
+    EXPECT_EQ(write(input.get(), options.input->data(), options.input->size()),
+              static_cast<ssize_t>(options.input->size()));
+    context.input_fd = input.get();
+    context.input_bytes = options.input->size();
+  }
   const pid_t pid = fork();
   if (pid == 0) Child(context, options);
   if (options.meanwhile) options.meanwhile(pid);

@@ -8,6 +8,7 @@
 
 #include <filesystem>
 #include <functional>
+#include <optional>
 #include <string>
 
 #include "base/error.h"
@@ -39,6 +40,7 @@ struct ServeOptions {
   bool pid_namespace = false;                 // Serve as pid 1 of a new pid namespace
   std::function<void()> before = {};          // in the child, before the filter
   std::function<void(pid_t)> meanwhile = {};  // in the parent, with the child's pid
+  std::optional<std::string> input = {};      // comes as a memfd
 };
 
 struct Served {
