@@ -45,6 +45,19 @@ UniqueFd Sealed(const std::string& text) {
   return fd;
 }
 
+// Writes `path` with every scope open and `grant` said to be writable.
+cbor::Bytes Request(const std::string& path, const std::string& grant,
+                    const cbor::Value& content = cbor::Bytes(kNew, kNew + sizeof kNew - 1)) {
+  runtime::Request request;
+  request.capability = "fs.write";
+  request.args = cbor::Map{{"path", path}, {"content", content}};
+  request.grants = {{grant, true, true, true}};
+  request.read_scope.clauses.push_back(policy::Clause{});
+  request.read_scope.clauses.back().any = true;
+  request.write_scope = request.read_scope;
+  return runtime::EncodeRequest(request).value();
+}
+
 class WriteWorkerTest : public testing::TestWithParam<bool> {
  protected:
   WriteWorkerTest()
@@ -71,19 +84,6 @@ class WriteWorkerTest : public testing::TestWithParam<bool> {
     Receipt receipt;
     Done::End end = Done::End::kExited;
   };
-
-  // Writes `path` with every scope open and `grant` said to be writable.
-  cbor::Bytes Request(const std::string& path, const std::string& grant,
-                      const cbor::Value& content = cbor::Bytes(kNew, kNew + sizeof kNew - 1)) {
-    runtime::Request request;
-    request.capability = "fs.write";
-    request.args = cbor::Map{{"path", path}, {"content", content}};
-    request.grants = {{grant, true, true, true}};
-    request.read_scope.clauses.push_back(policy::Clause{});
-    request.read_scope.clauses.back().any = true;
-    request.write_scope = request.read_scope;
-    return runtime::EncodeRequest(request).value();
-  }
 
   Answer Send(cbor::Bytes request, int input = -1) {
     spec_.call_id = FreshId();
@@ -229,6 +229,26 @@ TEST_P(WriteWorkerTest, LandlockHoldsWhereOnlyAPartOfWorkWasGranted) {
   const Answer inside = Write("docs/file");
   EXPECT_EQ(inside.code, 0) << cbor::Diagnostic(inside.meta);
   ExpectOwned("docs/file", 0644);
+}
+
+// The row above with the layer off: then nothing stops the write, so it is Landlock that did.
+TEST(WriteWorkerLayerOff, WithoutLandlockTheWholeOfWorkIsWritten) {
+  HarnessOptions options;
+  options.hooks = true;
+  options.spawnd_flags = {"--test-ignore-receipt", "--test-skip", "landlock"};
+  auto harness = SpawndHarness::Start(options);
+  ASSERT_TRUE(harness) << harness.error().message;
+  const ScratchDir work(SpawndHarness::kClientId);
+  work.Write("docs", "");
+  work.Write("file", kOld);
+  Result<Spec> spec = (*harness)->Prepare(work.path(), WorkClass::kWrite, true);
+  ASSERT_TRUE(spec) << spec.error().message;
+  spec->landlock = {{work.path() + "/docs", true, true, false}};
+  spec->request = Request(work.path() + "/file", work.path());
+  const Result<Event> event = (*harness)->RunToEnd(*spec);
+  ASSERT_TRUE(event) << event.error().message;
+  ASSERT_TRUE(std::holds_alternative<Done>(*event));
+  EXPECT_EQ(Content(work.path() + "/file"), kNew);
 }
 
 TEST_P(WriteWorkerTest, InATemplateThatIsReadOnlyNothingIsWritten) {

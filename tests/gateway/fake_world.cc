@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 
 #include <future>
 
@@ -105,7 +106,9 @@ void FakeSpawnd::OnReadable() {
       if (packet) source_.Reset();
       return;
     }
-    Handle(Must(sandbox::wire::DecodeRequest(packet->bytes)));
+    auto request = Must(sandbox::wire::DecodeRequest(packet->bytes));
+    if (std::holds_alternative<sandbox::wire::SpawnCall>(request)) KeepInput(packet->fds);
+    Handle(std::move(request));
   }
 }
 
@@ -177,6 +180,21 @@ void FakeSpawnd::Handle(sandbox::wire::Request request) {
 cbor::Bytes FakeSpawnd::LastSpecDigest() {
   const std::lock_guard lock(mutex_);
   return spec_digest_;
+}
+
+void FakeSpawnd::KeepInput(const std::vector<UniqueFd>& fds) {
+  const std::lock_guard lock(mutex_);
+  input_.reset();
+  if (fds.empty()) return;
+  struct stat stat = {};
+  EXPECT_EQ(fstat(fds[0].get(), &stat), 0);
+  input_.emplace(static_cast<size_t>(stat.st_size), '\0');
+  EXPECT_EQ(pread(fds[0].get(), input_->data(), input_->size(), 0), stat.st_size);
+}
+
+std::optional<std::string> FakeSpawnd::LastInput() {
+  const std::lock_guard lock(mutex_);
+  return input_;
 }
 
 void FakeSpawnd::Die() {

@@ -22,6 +22,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -117,10 +118,13 @@ class FakeSpawnd {
   void Die();
   // SHA-256 of the CBOR of the Spec that came last.
   cbor::Bytes LastSpecDigest();
+  // What came with the Spec that came last; none: no descriptor.
+  std::optional<std::string> LastInput();
 
  private:
   void OnReadable();
   void Handle(sandbox::wire::Request request);
+  void KeepInput(const std::vector<UniqueFd>& fds);
   void Send(const sandbox::Event& event, int fd = -1);
   void Finish(const cbor::Bytes& call_id, sandbox::Done::End how);
   Trace& trace_;
@@ -128,6 +132,7 @@ class FakeSpawnd {
   EventSource source_;
   std::mutex mutex_;
   cbor::Bytes spec_digest_;
+  std::optional<std::string> input_;
 };
 
 // A result memfd: `header` and `meta` as given, `data` behind them, sealed or not.

@@ -102,6 +102,41 @@ TEST(CatalogTest, BadArguments) {
   EXPECT_EQ(WhyNot("fs.read", nullptr), "`fs.read`: arguments must be a map");
 }
 
+TEST(CatalogTest, ContentIsBytesOrTextOrWhatCameWithTheCall) {
+  const auto bound = [](cbor::Map args, const Input* input = nullptr) {
+    args.Set("path", "/a");
+    return Bind(Cap("fs.write"), args, input);
+  };
+  EXPECT_EQ(*bound({{"content", "é"}})->Find("content"), cbor::Value(cbor::Bytes{0xc3, 0xa9}));
+  EXPECT_EQ(*bound({{"content", cbor::Bytes{0xff, 0}}})->Find("content"),
+            cbor::Value(cbor::Bytes{0xff, 0}));
+  EXPECT_TRUE(bound({{"content", cbor::Bytes(16 * 1024)}}));
+  const Input input{5, cbor::Bytes(32, 7)};
+  EXPECT_EQ(*bound({}, &input)->Find("content"),
+            cbor::Value(cbor::Map{{"bytes", 5u}, {"sha256", cbor::Bytes(32, 7)}}));
+  for (const auto& bad :
+       {bound({}), bound({{"content", 5u}}), bound({{"content", cbor::Map{}}}),
+        bound({{"content", cbor::Bytes(16 * 1024 + 1)}}), bound({{"content", "x"}}, &input)}) {
+    ASSERT_FALSE(bad);
+    EXPECT_EQ(bad.error().code, ExitCode::kBadData);
+  }
+  EXPECT_FALSE(Bind(Cap("fs.read"), cbor::Map{{"path", "/a"}}, &input)) << "it takes none";
+}
+
+TEST(CatalogTest, AnExpectationIsAbsentOrADigest) {
+  const auto why = [](const cbor::Value& expect) {
+    return WhyNot("fs.write", cbor::Map{{"path", "/a"}, {"content", ""}, {"expect", expect}});
+  };
+  EXPECT_EQ(why("absent"), "accepted");
+  EXPECT_EQ(why(std::string(64, 'a')), "accepted");
+  for (const cbor::Value& bad :
+       {cbor::Value(""), cbor::Value("Absent"), cbor::Value(5u), cbor::Value(std::string(63, 'a')),
+        cbor::Value(std::string(65, 'a')), cbor::Value(std::string(64, 'A')),
+        cbor::Value(std::string(64, 'g'))})
+    EXPECT_EQ(why(bad),
+              "`fs.write`: `expect` must be `absent` or a SHA-256 as 64 lower-case hex digits");
+}
+
 TEST(CatalogTest, BadCommands) {
   const auto why = [](cbor::Value argv) {
     return WhyNot("proc.exec", cbor::Map{{"argv", std::move(argv)}});

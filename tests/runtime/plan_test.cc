@@ -104,6 +104,80 @@ TEST(PlanTest, APolicyThatCoversMoreThanWorkStillGrantsOnlyWork) {
   for (const sandbox::PathRule& rule : plan.spec.landlock) EXPECT_EQ(rule.path, kWork);
 }
 
+TEST(PlanTest, AWriteIsGrantedItsTreeAndNothingElse) {
+  const policy::Policy policy = Profile("local_dev");
+  const Plan plan =
+      Planned("fs.write", {{"path", "/home/ann/project/src/a.c"}, {"content", "x"}}, policy);
+  EXPECT_EQ(Decided(plan, policy).verdict, policy::Verdict::kAllow);
+  EXPECT_EQ(plan.spec.work_class, sandbox::WorkClass::kWrite);
+  ASSERT_EQ(plan.spec.landlock.size(), 1u);
+  EXPECT_EQ(plan.spec.landlock[0].path, kWork);
+  EXPECT_TRUE(plan.spec.landlock[0].read && plan.spec.landlock[0].write);
+  EXPECT_FALSE(plan.spec.landlock[0].exec);
+  EXPECT_TRUE(plan.template_spec.work_writable);
+  EXPECT_FALSE(plan.template_spec.work_exec);
+  EXPECT_TRUE(plan.footprint.writes && plan.footprint.within_grants);
+  EXPECT_FALSE(plan.spec.has_input);
+}
+
+TEST(PlanTest, AWriteStaysInTheTreeThatThePolicyNames) {
+  const policy::Policy policy = PolicyOf(
+      "[levels]\nwrite_files = \"low_risk\"\n[paths]\nread = [\"${WORK}/**\"]\n"
+      "write = [\"${WORK}/docs/**\", \"${WORK}/src/**\", \"**/*.md\"]\n");
+  const auto tree = [&](const std::string& path) {
+    const Plan plan = Planned("fs.write", {{"path", path}, {"content", "x"}}, policy);
+    EXPECT_EQ(plan.spec.landlock.size(), 1u);
+    EXPECT_TRUE(plan.footprint.within_grants) << path;
+    return Decided(plan, policy).verdict == policy::Verdict::kAllow ? plan.spec.landlock[0].path
+                                                                    : "denied";
+  };
+  EXPECT_EQ(tree("/home/ann/project/docs/a.txt"), "/home/ann/project/docs");
+  EXPECT_EQ(tree("/home/ann/project/src/sub/a.c"), "/home/ann/project/src");
+  EXPECT_EQ(tree("/home/ann/project/other/a.md"), kWork) << "no tree covers it; the worker checks";
+  EXPECT_EQ(tree("/home/ann/project/other/a.txt"), "denied");
+}
+
+TEST(PlanTest, AWriteOutsideOrWithoutTheLevelIsDeniedByNamedRules) {
+  const cbor::Map outside{{"path", "/home/ann/other"}, {"content", "x"}};
+  const policy::Decision denied = Judge("fs.write", outside, Profile("local_dev"));
+  EXPECT_EQ(denied.verdict, policy::Verdict::kDeny);
+  EXPECT_EQ(denied.reasons[0].rule, "local_dev:17 paths.write");
+  const cbor::Map inside{{"path", "/home/ann/project/a"}, {"content", "x"}};
+  const policy::Decision read_only = Judge("fs.write", inside, Profile("read_only"));
+  EXPECT_EQ(read_only.verdict, policy::Verdict::kDeny);
+  EXPECT_EQ(read_only.reasons[0].component, policy::Component::kLevel);
+  const policy::Policy blind =
+      PolicyOf("[levels]\nwrite_files = \"low_risk\"\n[paths]\nwrite = [\"${WORK}/**\"]\n");
+  EXPECT_EQ(Judge("fs.write", inside, blind).verdict, policy::Verdict::kDeny)
+      << "the digest of what is replaced would be told";
+}
+
+TEST(PlanTest, WhatToolsRunUnaskedWaitsForAnApproval) {
+  const policy::Policy policy = Profile("local_dev");
+  const Plan plan =
+      Planned("fs.write",
+              {{"path", "/home/ann/project/.git/hooks/post-checkout"}, {"content", "x"}}, policy);
+  EXPECT_EQ(plan.call.risk, policy::Risk::kElevated);
+  EXPECT_NE(plan.call.contribution & policy::kExfilVector, 0);
+  EXPECT_EQ(Decided(plan, policy).verdict, policy::Verdict::kAsk);
+}
+
+TEST(PlanTest, ContentThatCameAsADescriptorStandsInTheSpec) {
+  const Capability& write = *FindCapability("fs.write");
+  const Input input{70'000, cbor::Bytes(32, 1)};
+  const Result<cbor::Map> args = Bind(write, cbor::Map{{"path", "/home/ann/project/a"}}, &input);
+  ASSERT_TRUE(args);
+  Result<Plan> plan = MakePlan(write, *args, Profile("local_dev"), Session());
+  ASSERT_TRUE(plan) << plan.error().message;
+  plan->spec.call_id = cbor::Bytes(16);
+  EXPECT_TRUE(plan->spec.has_input);
+  EXPECT_EQ(plan->spec.input_bytes, 70'000u);
+  const Result<sandbox::Spec> back = sandbox::SpecFromValue(sandbox::ToValue(plan->spec));
+  ASSERT_TRUE(back);
+  EXPECT_TRUE(back->has_input);
+  EXPECT_EQ(back->input_bytes, 70'000u);
+}
+
 TEST(PlanTest, ReadOnlyRunsNothing) {
   const policy::Decision decision = Judge("proc.exec", kId, Profile("read_only"));
   EXPECT_EQ(decision.verdict, policy::Verdict::kDeny);

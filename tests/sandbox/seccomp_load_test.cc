@@ -87,6 +87,63 @@ TEST(LoadedFilter, FsClassReadsAndNothingElse) {
             0);
 }
 
+// What a writer that was taken over would try in its own grant. Each way is open without the
+// filter, so that it is the filter that closes it.
+TEST(LoadedFilter, WriteClassChangesNoFileInPlaceAndMakesNoSetuidFile) {
+  const struct {
+    const char* what;
+    long (*attempt)();
+  } ways[] = {
+      {"open to write", [] { return long{open("old", O_WRONLY)}; }},
+      {"open to append", [] { return long{open("old", O_WRONLY | O_APPEND)}; }},
+      {"open to read and write", [] { return long{open("old", O_RDWR)}; }},
+      {"cut by open", [] { return long{open("old", O_RDONLY | O_TRUNC)}; }},
+      {"create or open", [] { return long{open("old", O_WRONLY | O_CREAT, 0600)}; }},
+      {"cut", [] { return long{truncate("old", 1)}; }},
+      {"create setuid", [] { return long{open("a", O_WRONLY | O_CREAT | O_EXCL, 04600)}; }},
+      {"create setgid", [] { return long{open("b", O_WRONLY | O_CREAT | O_EXCL, 02600)}; }},
+      {"without a name", [] { return long{open(".", O_WRONLY | O_TMPFILE, 04600)}; }},
+      {"chmod setuid", [] { return long{chmod("old", 04755)}; }},
+      {"fchmod setuid", [] { return long{fchmod(open("old", O_RDONLY | O_CLOEXEC), 04755)}; }},
+      {"fchmodat2 setuid", [] { return syscall(452, AT_FDCWD, "old", 04755, 0); }},
+      {"mkdir setgid", [] { return long{mkdir("c", 02755)}; }},
+      {"mknod setuid", [] { return long{mknod("d", S_IFREG | 04755, 0)}; }},
+      {"another name", [] { return long{link("old", "e")}; }},
+      {"a link", [] { return long{symlink("old", "f")}; }},
+  };
+  char directory[] = "/tmp/krux-seccomp-XXXXXX";
+  ASSERT_NE(mkdtemp(directory), nullptr);
+  for (const bool loaded : {false, true}) {
+    for (const auto& way : ways) {
+      EXPECT_EQ(RunInChild([&] {
+                  CHILD_EXPECT(chdir(directory) == 0);
+                  const int old = open("old", O_CREAT | O_RDWR | O_CLOEXEC, 0700);
+                  CHILD_EXPECT(old >= 0 && fchmod(old, 0700) == 0);
+                  if (loaded) CHILD_EXPECT(Load(WorkClass::kWrite) == 0);
+                  CHILD_EXPECT((way.attempt() == -1) == loaded);
+                  return 0;
+                }),
+                0)
+          << way.what << (loaded ? "" : " without the filter");
+    }
+  }
+  EXPECT_EQ(RunInChild([&] {
+              CHILD_EXPECT(chdir(directory) == 0 && Load(WorkClass::kWrite) == 0);
+              const int fd = open("new", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+              CHILD_EXPECT(fd >= 0 && write(fd, "x", 1) == 1 && fsync(fd) == 0);
+              CHILD_EXPECT(fchmod(fd, 0755) == 0);
+              CHILD_EXPECT(syscall(SYS_renameat2, AT_FDCWD, "new", AT_FDCWD, "old", 0) == 0);
+              CHILD_EXPECT(unlinkat(AT_FDCWD, "old", 0) == 0);
+              CHILD_EXPECT(Fails(syscall(SYS_socket, AF_UNIX, SOCK_STREAM, 0), EPERM));
+              CHILD_EXPECT(Fails(syscall(SYS_execve, "/bin/true", nullptr, nullptr), ENOSYS));
+              return 0;
+            }),
+            0)
+      << "what the class is for";
+  const std::string remove = std::string("rm -rf ") + directory;
+  EXPECT_EQ(system(remove.c_str()), 0);
+}
+
 TEST(LoadedFilter, ExecClassRefusesTheKernelsBackDoors) {
   char directory[] = "/tmp/krux-seccomp-XXXXXX";
   ASSERT_NE(mkdtemp(directory), nullptr);
