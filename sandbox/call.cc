@@ -152,7 +152,7 @@ Result<Call> Call::Start(const CallWorld& world, const Template& t, Spec spec,
   call.degraded_cgroup_ = !world.cgroups->whole();
   const std::string leaf_name = "call-" + std::to_string(number);
   if (world.cgroups->valid())
-    call.leaf_ = KRUX_TRY(world.cgroups->MakeLeaf(leaf_name, call.spec_.limits));
+    call.leaf_ = KRUX_TRY(world.cgroups->MakeLeaf(leaf_name, call.spec_.limits, t.disk));
   call.result_ = KRUX_TRY(
       SealedMemfd::Create("krux-result", kResultDataOffset + call.spec_.limits.result_bytes));
   auto [ours, theirs] = KRUX_TRY(Channel::Pair());
@@ -212,7 +212,7 @@ Result<Call> Call::Start(const CallWorld& world, const Template& t, Spec spec,
   expected.landlock_abi = world.landlock_abi;
   if (call.leaf_.valid()) {
     expected.cgroup_name = leaf_name;
-    expected.cgroup_limits = world.cgroups->ExpectedLimits(call.spec_.limits);
+    expected.cgroup_limits = call.leaf_.wanted();
   }
   expected.idmap = t.idmap;
   expected.fds = call.spec_.has_input ? kWorkerFds + 1 : kWorkerFds;

@@ -14,7 +14,7 @@ namespace krux::sandbox {
 namespace {
 
 constexpr const char* kLimitFiles[] = {"memory.max", "memory.oom.group", "memory.swap.max",
-                                       "pids.max", "cpu.max"};
+                                       "pids.max",   "cpu.max",          "io.max"};
 
 // memory.max counts whole pages and reads back rounded down.
 uint64_t WholePages(uint64_t bytes) { return bytes & ~uint64_t{4095}; }
@@ -36,6 +36,7 @@ CgroupLeaf& CgroupLeaf::operator=(CgroupLeaf&& other) noexcept {
     parent_ = std::move(other.parent_);
     dir_ = std::move(other.dir_);
     name_ = std::move(other.name_);
+    wanted_ = std::move(other.wanted_);
   }
   return *this;
 }
@@ -84,17 +85,39 @@ void CgroupLeaf::Remove() {
   parent_.reset();
 }
 
+Result<CgroupLeaf> CgroupLeaf::Open(int parent, const std::string& name) {
+  CgroupLeaf leaf;
+  leaf.name_ = name;
+  leaf.parent_ = UniqueFd(fcntl(parent, F_DUPFD_CLOEXEC, 0));
+  leaf.dir_ = UniqueFd(openat(parent, name.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!leaf.parent_.valid() || !leaf.dir_.valid())
+    return SysError(ExitCode::kSandbox, "open cgroup leaf", errno);
+  return leaf;
+}
+
+Result<void> CgroupLeaf::Set(const cbor::Map& limits) {
+  for (const auto& [file, value] : limits) {
+    const Result<void> written = WriteFileAt(dir_.get(), file.text()->c_str(), *value.text());
+    if (!written && *file.text() == "io.max") continue;
+    KRUX_TRY(written);
+    wanted_.Set(file, value);
+  }
+  return {};
+}
+
 Result<CgroupTree> CgroupTree::Open(UniqueFd delegated) {
   CgroupTree tree;
   const std::string available =
       " " + Line(KRUX_TRY(ReadFileAt(delegated.get(), "cgroup.controllers", 4096))) + " ";
+  const auto enable = [&](const char* controller) {
+    return available.find(std::string(" ") + controller + " ") != std::string::npos &&
+           WriteFileAt(delegated.get(), "cgroup.subtree_control", std::string("+") + controller)
+               .has_value();
+  };
   for (const char* controller : kControllers) {
-    const bool there = available.find(std::string(" ") + controller + " ") != std::string::npos;
-    if (!there ||
-        !WriteFileAt(delegated.get(), "cgroup.subtree_control", std::string("+") + controller)) {
-      tree.missing_.emplace_back(controller);
-    }
+    if (!enable(controller)) tree.missing_.emplace_back(controller);
   }
+  tree.io_ = enable(kIoController);
   tree.dir_ = std::move(delegated);
   return tree;
 }
@@ -103,29 +126,29 @@ bool CgroupTree::Has(std::string_view controller) const {
   return std::find(missing_.begin(), missing_.end(), controller) == missing_.end();
 }
 
-cbor::Map CgroupTree::ExpectedLimits(const Limits& limits) const {
-  cbor::Map expected;
+cbor::Map CgroupTree::LimitFiles(const Limits& limits, const std::string& disk) const {
+  cbor::Map files;
   if (Has("memory")) {
-    expected.Set("memory.max", std::to_string(WholePages(limits.memory_bytes)));
-    expected.Set("memory.oom.group", "1");
-    if (Exists(dir_.get(), "memory.swap.max")) expected.Set("memory.swap.max", "0");
+    files.Set("memory.max", std::to_string(WholePages(limits.memory_bytes)));
+    files.Set("memory.oom.group", "1");
+    if (Exists(dir_.get(), "memory.swap.max")) files.Set("memory.swap.max", "0");
   }
-  if (Has("pids")) expected.Set("pids.max", std::to_string(limits.pids));
-  if (Has("cpu")) expected.Set("cpu.max", std::to_string(limits.cpu_quota_us) + " 100000");
-  return expected;
+  if (Has("pids")) files.Set("pids.max", std::to_string(limits.pids));
+  if (Has("cpu")) files.Set("cpu.max", std::to_string(limits.cpu_quota_us) + " 100000");
+  if (io_ && !disk.empty()) {
+    // In the form in which the kernel prints it.
+    const std::string rate = std::to_string(limits.io_bytes);
+    files.Set("io.max", disk + " rbps=" + rate + " wbps=" + rate + " riops=max wiops=max");
+  }
+  return files;
 }
 
-Result<CgroupLeaf> CgroupTree::MakeLeaf(const std::string& name, const Limits& limits) const {
-  CgroupLeaf leaf;
-  leaf.parent_ = UniqueFd(fcntl(dir_.get(), F_DUPFD_CLOEXEC, 0));
-  leaf.name_ = name;
+Result<CgroupLeaf> CgroupTree::MakeLeaf(const std::string& name, const Limits& limits,
+                                        const std::string& disk) const {
   if (mkdirat(dir_.get(), name.c_str(), 0755) != 0)
     return SysError(ExitCode::kSandbox, "make cgroup leaf", errno);
-  leaf.dir_ = UniqueFd(openat(dir_.get(), name.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!leaf.dir_.valid()) return SysError(ExitCode::kSandbox, "open cgroup leaf", errno);
-  for (const auto& [file, value] : ExpectedLimits(limits)) {
-    KRUX_TRY(WriteFileAt(leaf.dir_.get(), file.text()->c_str(), *value.text()));
-  }
+  CgroupLeaf leaf = KRUX_TRY(CgroupLeaf::Open(dir_.get(), name));
+  KRUX_TRY(leaf.Set(LimitFiles(limits, disk)));
   return leaf;
 }
 

@@ -16,8 +16,10 @@
 
 namespace krux::sandbox {
 
-// The controllers that the cgroup layer needs to be whole.
+// The controllers that the cgroup layer needs to be whole. `io` is used where it is there: few file
+// systems have a disk of their own that it could limit.
 inline constexpr const char* kControllers[] = {"memory", "pids", "cpu"};
+inline constexpr const char* kIoController = "io";
 
 class CgroupLeaf {
  public:
@@ -27,6 +29,13 @@ class CgroupLeaf {
   ~CgroupLeaf() { Remove(); }
 
   int fd() const { return dir_.get(); }
+  // A directory that is already there; it goes with its object.
+  static Result<CgroupLeaf> Open(int parent, const std::string& name);
+  // Writes each file. What a file then reads as is `wanted()`, and what the receipt is held to.
+  // Only io.max may be refused: a disk without a queue of its own has none to limit.
+  Result<void> Set(const cbor::Map& limits);
+  const cbor::Map& wanted() const { return wanted_; }
+
   bool valid() const { return dir_.valid(); }
   const std::string& name() const { return name_; }
   // Kills every process inside at once (cgroup.kill, Linux 5.14).
@@ -46,6 +55,7 @@ class CgroupLeaf {
   UniqueFd parent_;
   UniqueFd dir_;
   std::string name_;
+  cbor::Map wanted_;
 };
 
 class CgroupTree {
@@ -59,13 +69,16 @@ class CgroupTree {
   const std::vector<std::string>& missing() const { return missing_; }
   // A leaf can be made, and every controller is there for it.
   bool whole() const { return valid() && missing_.empty(); }
-  Result<CgroupLeaf> MakeLeaf(const std::string& name, const Limits& limits) const;
-  // What MakeLeaf must have made the kernel hold.
-  cbor::Map ExpectedLimits(const Limits& limits) const;
+  // `disk`: under WORK, DiskOf; may be empty.
+  Result<CgroupLeaf> MakeLeaf(const std::string& name, const Limits& limits,
+                              const std::string& disk) const;
+  // File → content, for the controllers that are there.
+  cbor::Map LimitFiles(const Limits& limits, const std::string& disk) const;
 
  private:
   bool Has(std::string_view controller) const;
   UniqueFd dir_;
+  bool io_ = false;
   std::vector<std::string> missing_;
 };
 

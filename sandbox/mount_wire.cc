@@ -88,8 +88,11 @@ cbor::Bytes EncodeReply(const Reply& reply) {
     for (const Mounts::Tree& t : m->trees) {
       trees.emplace_back(cbor::Map{{"path", t.path}, {"kind", t.kind}, {"target", t.target}});
     }
-    return cbor::Encode(cbor::Map{
-        {"type", "mounts"}, {"tag", m->tag}, {"idmap", m->idmap}, {"trees", std::move(trees)}});
+    return cbor::Encode(cbor::Map{{"type", "mounts"},
+                                  {"tag", m->tag},
+                                  {"idmap", m->idmap},
+                                  {"disk", m->disk},
+                                  {"trees", std::move(trees)}});
   }
   const auto& refused = std::get<Refused>(reply);
   return cbor::Encode(cbor::Map{{"type", "refused"},
@@ -122,6 +125,7 @@ Result<Reply> DecodeReply(std::span<const uint8_t> bytes) {
     Mounts m;
     m.tag = r.Uint("tag");
     m.idmap = r.Text("idmap", 16);
+    m.disk = r.Text("disk", 32);
     m.trees = KRUX_TRY(TreesFromArray(r.List("trees", 32)));
     reply = std::move(m);
   } else if (type == "refused") {

@@ -41,6 +41,7 @@ struct Work {
 struct Mounts {
   uint64_t tag = 0;
   std::string idmap;  // "swap" or "none"
+  std::string disk;   // of WORK: DiskOf
   struct Tree {
     std::string path;
     std::string kind;    // "dir", "file", "link", "absent"

@@ -15,6 +15,7 @@
 #include <map>
 
 #include "sandbox/caps.h"
+#include "sandbox/disk.h"
 #include "sandbox/idmap.h"
 #include "sandbox/mount_wire.h"
 #include "sandbox/namespaces.h"
@@ -195,6 +196,7 @@ class Mountd {
     Answer answer;
     mountwire::Mounts mounts;
     mounts.tag = get.tag;
+    mounts.disk = DiskOf(found->second.device);
     answer.fds.push_back(KRUX_TRY(CloneWork(found->second, get, mounts.idmap)));
     for (const std::string& tree : get.trees) {
       const bool known = std::any_of(std::begin(kProgramTrees), std::end(kProgramTrees),

@@ -34,9 +34,10 @@ Result<PathRule> RuleFromValue(const cbor::Value& value) {
 
 cbor::Value LimitsToValue(const Limits& l) {
   return cbor::Map{{"memory_bytes", l.memory_bytes}, {"pids", l.pids},
-                   {"cpu_quota_us", l.cpu_quota_us}, {"cpu_seconds", l.cpu_seconds},
-                   {"file_bytes", l.file_bytes},     {"open_files", l.open_files},
-                   {"wall_ms", l.wall_ms},           {"result_bytes", l.result_bytes}};
+                   {"cpu_quota_us", l.cpu_quota_us}, {"io_bytes", l.io_bytes},
+                   {"cpu_seconds", l.cpu_seconds},   {"file_bytes", l.file_bytes},
+                   {"open_files", l.open_files},     {"wall_ms", l.wall_ms},
+                   {"result_bytes", l.result_bytes}};
 }
 
 Result<Limits> LimitsFromValue(const cbor::Value& value) {
@@ -45,6 +46,7 @@ Result<Limits> LimitsFromValue(const cbor::Value& value) {
   l.memory_bytes = r.Uint("memory_bytes");
   l.pids = r.Uint("pids", 1 << 20);
   l.cpu_quota_us = r.Uint("cpu_quota_us", 1'000'000'000);
+  l.io_bytes = r.Uint("io_bytes");
   l.cpu_seconds = r.Uint("cpu_seconds", 1'000'000);
   l.file_bytes = r.Uint("file_bytes");
   l.open_files = r.Uint("open_files", 1 << 20);

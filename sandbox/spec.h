@@ -67,6 +67,7 @@ struct Limits {
   uint64_t memory_bytes = 512ull << 20;  // memory.max, and RLIMIT_AS where the cgroup is degraded
   uint64_t pids = 64;                    // pids.max, and RLIMIT_NPROC where degraded
   uint64_t cpu_quota_us = 100'000;       // cpu.max quota per 100 ms period; 100'000 = one core
+  uint64_t io_bytes = 256ull << 20;      // io.max, per second and direction, of WORK's disk
   uint64_t cpu_seconds = 120;            // RLIMIT_CPU
   uint64_t file_bytes = 1ull << 30;      // RLIMIT_FSIZE
   uint64_t open_files = 256;             // RLIMIT_NOFILE

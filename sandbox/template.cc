@@ -246,6 +246,7 @@ Result<TemplateBuilder> TemplateBuilder::Start(const TemplateSpec& spec,
   builder.answer_ = std::move(ours);
   builder.made_.spec = spec;
   builder.made_.work_path = work_path;
+  builder.made_.disk = mounts.disk;
   builder.made_.idmap = rootless ? "child" : mounts.idmap;
   for (const mountwire::Mounts::Tree& tree : mounts.trees) {
     if (tree.kind == "absent") builder.made_.absent.push_back(tree.path);

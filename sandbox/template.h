@@ -30,6 +30,7 @@ inline constexpr const char* kDeviceNodes[] = {"/dev/null", "/dev/zero", "/dev/f
 struct Template {
   TemplateSpec spec;
   std::string work_path;
+  std::string disk;       // under WORK, for io.max; may be empty
   std::string idmap;      // "swap", "none" or "child"
   bool has_proc = false;  // a program can have a /proc of its own
   UniqueFd mount_ns;

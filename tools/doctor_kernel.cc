@@ -230,7 +230,9 @@ LayerCheck CheckCgroup() {
     return Make(Layer::kCgroup, false, mount + " is mounted read-only",
                 "mount -o remount,rw " + mount);
   }
-  return Make(Layer::kCgroup, true, "cgroup v2 at " + mount + " with memory, pids, cpu", "");
+  std::string found = "cgroup v2 at " + mount + " with memory, pids, cpu";
+  found += HasWord(controllers, sandbox::kIoController) ? ", io" : "; no io, so no io.max";
+  return Make(Layer::kCgroup, true, found, "");
 }
 
 std::vector<LayerCheck> CheckLayers() {

@@ -122,7 +122,7 @@ Result<DelegatedCgroup> DelegatedCgroup::Make(uid_t spawn) {
   RemoveStale(cgroup.parent_.get());
   // A child has the controllers its parent passes on. Where one does not exist the write fails, and
   // what is missing shows in the receipts and in `krux doctor`.
-  for (const char* controller : {"+memory", "+pids", "+cpu"}) {
+  for (const char* controller : {"+memory", "+pids", "+cpu", "+io"}) {
     Write(cgroup.parent_.get(), "cgroup.subtree_control", controller);
   }
   cgroup.name_ = kPrefix + std::to_string(getpid());
