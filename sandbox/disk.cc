@@ -1,6 +1,7 @@
 #include "sandbox/disk.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
@@ -15,7 +16,8 @@ std::string DiskOf(uint64_t device, const std::string& sys) {
   // A link to …/block/vda, or of a partition to …/block/vda/vda1: the disk is the folder above.
   const UniqueFd folder(open(path.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
   if (!folder.valid()) return "";
-  const bool partition = faccessat(folder.get(), "partition", F_OK, 0) == 0;
+  struct stat seen{};
+  const bool partition = fstatat(folder.get(), "partition", &seen, 0) == 0;
   const Result<std::string> number = ReadFileAt(folder.get(), partition ? "../dev" : "dev", 64);
   if (!number) return "";
   return number->substr(0, number->find('\n'));
