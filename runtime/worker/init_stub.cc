@@ -70,16 +70,20 @@ void ReapOrphans(pid_t program) {
   }
 }
 
-uint64_t Seconds(const rusage& usage) {
-  // Rounded up by a tenth: the kernel's timer samples.
-  const int64_t micros = (usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1'000'000 +
-                         usage.ru_utime.tv_usec + usage.ru_stime.tv_usec;
-  return static_cast<uint64_t>(micros + 100'000) / 1'000'000;
-}
-
 uint64_t SoftLimit(__rlimit_resource resource) {
   struct rlimit limit{};
   return getrlimit(resource, &limit) == 0 ? limit.rlim_cur : RLIM_INFINITY;
+}
+
+// The kernel's timer counts whole ticks, getrusage(2) what really ran: on a busy or virtual machine
+// the second can be a quarter less when the first is full.
+bool UsedItsProcessorTime(const rusage& usage) {
+  const uint64_t limit = SoftLimit(RLIMIT_CPU);
+  const uint64_t micros =
+      static_cast<uint64_t>(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1'000'000 +
+      static_cast<uint64_t>(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec);
+  return limit != RLIM_INFINITY &&
+         static_cast<double>(micros) / 1e6 >= static_cast<double>(limit) / 2;
 }
 
 // Some process of the call held nearly all that it may: then what it was refused was memory, most
@@ -103,8 +107,7 @@ Limit ReachedByFailed(int status, const rusage& usage) {
   if (WIFSIGNALED(status)) {
     const int signal = WTERMSIG(status);
     if (signal == SIGXFSZ) return Limit::kFileSize;
-    if ((signal == SIGKILL || signal == SIGXCPU) && Seconds(usage) >= SoftLimit(RLIMIT_CPU))
-      return Limit::kCpu;
+    if (signal == SIGXCPU || (signal == SIGKILL && UsedItsProcessorTime(usage))) return Limit::kCpu;
   }
   if (CloseToMemoryLimit()) return Limit::kMemory;
   return FullTmp();
