@@ -145,8 +145,7 @@ int Main(int argc, char** argv) {
 
   arguments.log.lock_wait_ms = kLockWaitMs;
 #ifdef KRUX_TEST_HOOKS
-  const std::string& key = arguments.log.public_key;
-  TestFaults faults(key.substr(0, key.rfind('/') + 1) + "test-faults");
+  TestFaults faults(arguments.log.dir + "/test-faults");
   arguments.log.io = &faults;
 #endif
   Result<std::unique_ptr<Log>> log = Log::Open(std::move(arguments.log));

@@ -222,7 +222,12 @@ Result<uint64_t> Log::Checkpoint() {
   if (!closed_.empty()) return Fail(ExitCode::kAudit, "audit", "the log is closed: " + closed_);
   KRUX_TRY(CheckFolder());
   KRUX_TRY(ReadyCheckpoints());
-  KRUX_TRY(checkpoints_->Append(*key_, next_seq_, head_));
+  Result<void> signed_now = checkpoints_->Append(*key_, next_seq_, head_);
+  if (!signed_now && checkpoints_->failed()) {  // once more, through a new descriptor
+    KRUX_TRY(ReadyCheckpoints());
+    signed_now = checkpoints_->Append(*key_, next_seq_, head_);
+  }
+  if (!signed_now) return std::unexpected(signed_now.error());
   return next_seq_;
 }
 

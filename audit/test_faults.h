@@ -1,5 +1,5 @@
 // TestFaults: the disk of a test build (krux-auditd-hooks). An Io that fails as a file says, which
-// it reads again before every call; the file is `test-faults` beside the public key. One fault a
+// it reads again before every call; the file is `test-faults` in the log dir. One fault a
 // line:
 //
 //   <call>[:<file>] <error> [<first> [<last>]]      fdatasync:segment EIO 1 2

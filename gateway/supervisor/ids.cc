@@ -136,7 +136,8 @@ bool IsFreeId(uid_t id, bool processes_matter) {
 
 Result<DaemonIds> ChooseIds(int state_dir, std::optional<unsigned> worker) {
   if (geteuid() != 0) return DaemonIds{geteuid(), geteuid(), geteuid(), geteuid()};
-  DaemonIds ids = ReadRecorded(state_dir);
+  const DaemonIds recorded = ReadRecorded(state_dir);
+  DaemonIds ids = recorded;
   std::set<uid_t> taken;
   if (worker) {
     if (*worker == 0 || !StillFree(*worker)) {
@@ -160,7 +161,8 @@ Result<DaemonIds> ChooseIds(int state_dir, std::optional<unsigned> worker) {
     }
     taken.insert(ids.*role.id);
   }
-  KRUX_TRY(Record(state_dir, ids));
+  // A full disk is no reason not to start: what stands there is not written again.
+  if (ids != recorded) KRUX_TRY(Record(state_dir, ids));
   return ids;
 }
 

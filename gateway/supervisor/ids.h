@@ -20,6 +20,7 @@ struct DaemonIds {
   uid_t kruxd = 0;
   uid_t spawn = 0;
   uid_t worker = 0;  // outer id of the workers
+  bool operator==(const DaemonIds&) const = default;
 };
 
 // As root: re-checks the recorded ids, replaces those that are not free any more, records the

@@ -81,10 +81,10 @@ class Disk : public testing::Test {
   }
   void Faults(const std::string& text) const {
     // Renamed into place: krux-auditd must not read half of it.
-    WriteFile(gateway_->state() + "/test-faults.new", text);
-    chmod((gateway_->state() + "/test-faults.new").c_str(), 0644);
-    rename((gateway_->state() + "/test-faults.new").c_str(),
-           (gateway_->state() + "/test-faults").c_str());
+    WriteFile(gateway_->state() + "/audit/test-faults.new", text);
+    chmod((gateway_->state() + "/audit/test-faults.new").c_str(), 0644);
+    rename((gateway_->state() + "/audit/test-faults.new").c_str(),
+           (gateway_->state() + "/audit/test-faults").c_str());
   }
 
   // Calls that run until Finish(), and what became of them.
@@ -177,6 +177,259 @@ INSTANTIATE_TEST_SUITE_P(Kinds, FullDisk, testing::Values(SmallDisk::kExt4, Smal
                          [](const auto& kind) {
                            return kind.param == SmallDisk::kExt4 ? "ext4" : "tmpfs";
                          });
+
+// The disk fails by injection; the daemons, the log and the calls are real.
+class FailingDisk : public Disk {
+ protected:
+  void SetUp() override {
+    Begin(true);
+    const Ran first = Read();
+    ASSERT_EQ(first.exit, 0) << first.err;
+    kruxd_ = gateway_->Kruxd();
+  }
+  void ExpectWorksWithoutRestart() {
+    const Ran ran = Read();
+    EXPECT_EQ(ran.exit, 0) << ran.err;
+    EXPECT_EQ(gateway_->Kruxd(), kruxd_);
+    ExpectWholeLog();
+    EXPECT_EQ(Count("recovered"), 0u);
+  }
+  pid_t kruxd_ = 0;
+};
+
+TEST_F(FailingDisk, OneErrorCostsASegmentAndNoCall) {
+  for (const char* fault :
+       {"writev:segment EIO 1", "fdatasync:segment EIO 1", "short:100\nwritev:segment ENOSPC 3",
+        "fdatasync:checkpoints EIO 1", "writev:checkpoints EIO 1", "short:40\nwritev EINTR 2 3"}) {
+    SCOPED_TRACE(fault);
+    Faults(fault);
+    const Ran ran = Read();
+    EXPECT_EQ(ran.exit, 0) << ran.err;
+    EXPECT_EQ(ran.out, "content");
+    EXPECT_EQ(Krux({"audit", "verify"}).exit, 0);
+  }
+  Faults("");
+  EXPECT_EQ(Count("gap"), 3u);
+  ExpectWorksWithoutRestart();
+}
+
+TEST_F(FailingDisk, ErrorsThatGoOnAre74UntilTheyStop) {
+  size_t gaps = 0;
+  for (const char* faults :
+       {"writev:segment EIO", "fdatasync:segment EIO", "fdatasync EIO\nfsync EIO",
+        "fdatasync:segment EIO 1\nfsync EIO", "fdatasync:segment EIO 1\ncreate:segment ENOSPC",
+        "short:100\nwritev:segment ENOSPC 2 1000000"}) {
+    SCOPED_TRACE(faults);
+    Faults(faults);
+    for (int i = 0; i < 2; ++i) {
+      const Ran ran = Read();
+      EXPECT_EQ(ran.exit, kAudit) << ran.err;
+      EXPECT_EQ(ran.out, "");
+      EXPECT_EQ(Krux({"call", "fs.read", "/etc/shadow"}).exit, kAudit);
+    }
+    Faults("");
+    ExpectWorksWithoutRestart();
+    EXPECT_EQ(Count("gap"), ++gaps);
+  }
+}
+
+TEST_F(FailingDisk, CheckpointsThatCannotBeWrittenAre74UntilTheyCan) {
+  Faults("fdatasync:checkpoints EIO\nopen:checkpoints EIO");
+  Ran ran;
+  // The first may pass: its records are durable before somebody asks for a signature.
+  EXPECT_TRUE(Await([&] {
+    Krux({"audit", "verify"});
+    return (ran = Read()).exit == kAudit;
+  })) << ran.exit;
+  EXPECT_NE(ran.err.find("cannot be signed"), std::string::npos) << ran.err;
+  Faults("");
+  ExpectWorksWithoutRestart();
+}
+
+// What Linux answers on a file system that it made read-only (errors=remount-ro), while calls run.
+TEST_F(FailingDisk, ReadOnlyWhileCallsRunOwesTheirOutcomesUntilItIsWritable) {
+  StartRunning(4);
+  Faults(
+      "writev EROFS\nfdatasync EROFS\nfsync EROFS\ncreate EROFS\nrename EROFS\n"
+      "unlink EROFS\nreserve EROFS\ntruncate EROFS");
+  EXPECT_EQ(Read().exit, kAudit);
+  Finish();
+  for (const Ran& ran : running_) {
+    EXPECT_EQ(ran.exit, kAudit) << "a result whose outcome is not durable";
+    EXPECT_EQ(ran.out, "");
+  }
+  EXPECT_EQ(Count("intent"), Count("outcome") + 4);
+  Faults("");
+  ExpectWorksWithoutRestart();
+  EXPECT_EQ(Count("gap"), 0u) << "nothing was written, so nothing was torn";
+}
+
+TEST_F(FailingDisk, ASyncThatFailsUnderRunningCallsLosesNoOutcome) {
+  StartRunning(4);
+  Faults("fdatasync:segment EIO\ncreate:segment EIO");
+  Finish();
+  for (const Ran& ran : running_) EXPECT_EQ(ran.exit, kAudit);
+  Faults("");
+  ExpectWorksWithoutRestart();
+  EXPECT_EQ(Count("gap"), 1u);
+}
+
+// Somebody else works in the folder of the log, under a running krux-auditd.
+class TouchedLog : public Disk {
+ protected:
+  void SetUp() override {
+    Begin();
+    const Ran first = Read();
+    ASSERT_EQ(first.exit, 0) << first.err;
+    kruxd_ = gateway_->Kruxd();
+    for (const auto& entry :
+         std::filesystem::recursive_directory_iterator(gateway_->state() + "/audit")) {
+      if (entry.path().extension() == ".klog") segment_ = entry.path();
+    }
+    ASSERT_FALSE(segment_.empty());
+    folder_ = segment_.parent_path();
+    RunProgram({"/usr/bin/chattr", "-a", segment_});
+  }
+  ~TouchedLog() override {
+    if (gateway_) RunProgram({"/usr/bin/chattr", "-R", "-a", gateway_->state()});
+  }
+  void ExpectGoesOn() {
+    const Ran ran = Read();
+    EXPECT_EQ(ran.exit, 0) << ran.err;
+    EXPECT_EQ(gateway_->Kruxd(), kruxd_);
+    ExpectWholeLog();
+  }
+  std::filesystem::path segment_, folder_;
+  pid_t kruxd_ = 0;
+};
+
+TEST_F(TouchedLog, RemovedItIsPutBackAndNothingIsLost) {
+  const std::string before = ReadFile(segment_);
+  StartRunning(2);
+  std::filesystem::remove(segment_);
+  Finish();
+  for (const Ran& ran : running_) EXPECT_EQ(ran.exit, 0) << ran.err;
+  ExpectGoesOn();
+  EXPECT_TRUE(ReadFile(segment_).starts_with(before));
+  EXPECT_EQ(Count("gap"), 1u);
+}
+
+TEST_F(TouchedLog, ReplacedItIsPutBackAndTheOtherFileIsKept) {
+  std::filesystem::rename(segment_, gateway_->Path("stolen"));
+  WriteFile(segment_, "forged");
+  ExpectGoesOn();
+  EXPECT_EQ(ReadFile(folder_ / ("foreign-" + segment_.filename().string() + ".0")), "forged");
+}
+
+TEST_F(TouchedLog, AppendedToItDeclaresTheBytes) {
+  std::ofstream(segment_, std::ios::app) << "garbage";
+  ExpectGoesOn();
+  EXPECT_EQ(Count("gap"), 1u);
+}
+
+TEST_F(TouchedLog, CutItStaysClosedAndVerifySaysTampered) {
+  std::filesystem::resize_file(segment_, std::filesystem::file_size(segment_) - 1);
+  for (int i = 0; i < 2; ++i) {
+    const Ran ran = Read();
+    EXPECT_EQ(ran.exit, kAudit);
+    EXPECT_NE(ran.err.find("records are lost"), std::string::npos) << ran.err;
+  }
+  EXPECT_EQ(Krux({"audit", "verify"}).exit, 1);
+  EXPECT_EQ(Krux({"gateway", "stop"}).exit, 0);
+  const Ran again = Read();
+  EXPECT_EQ(again.exit, kAudit) << "a restart must not hide it: " << again.err;
+  EXPECT_EQ(Krux({"audit", "verify"}).exit, 1);
+}
+
+TEST_F(TouchedLog, CheckpointsThatWereRemovedArePutBack) {
+  std::filesystem::remove(folder_ / "checkpoints");
+  ExpectGoesOn();
+  EXPECT_EQ(Count("admin"), 2u) << "the start, and that they were put back";
+}
+
+TEST_F(TouchedLog, CheckpointsThatWereEmptiedCloseTheLog) {
+  std::filesystem::resize_file(folder_ / "checkpoints", 0);
+  const Ran ran = Read();
+  EXPECT_EQ(ran.exit, kAudit);
+  EXPECT_NE(ran.err.find("cut by somebody else"), std::string::npos) << ran.err;
+  EXPECT_EQ(Krux({"audit", "verify"}).exit, 3);
+}
+
+TEST_F(TouchedLog, AFolderThatWasMovedAwayIs74UntilItIsBack) {
+  const std::filesystem::path elsewhere = gateway_->root() + "/elsewhere";
+  std::filesystem::rename(folder_, elsewhere);
+  const Ran ran = Read();
+  EXPECT_EQ(ran.exit, kAudit);
+  EXPECT_NE(ran.err.find("moved away"), std::string::npos) << ran.err;
+  EXPECT_EQ(Krux({"audit", "verify"}).exit, 3);
+  std::filesystem::rename(elsewhere, folder_);
+  ExpectGoesOn();
+}
+
+// The state of the gateway on a disk of its own.
+class OwnDisk : public Disk {
+ protected:
+  void SetUp() override {
+    Begin();
+    if (!MountState(SmallDisk::kExt4, 8)) GTEST_SKIP() << "no file system can be mounted here";
+    const Ran first = Read();
+    ASSERT_EQ(first.exit, 0) << first.err;
+  }
+};
+
+TEST_F(OwnDisk, ARestartOnAFullDiskIsRefusedAndWorksByItselfWhenThereIsSpace) {
+  disk_->Fill();
+  ASSERT_TRUE(FillLog());
+  ASSERT_EQ(Krux({"gateway", "stop"}).exit, 0);
+  disk_->Fill();
+  const Ran full = Read();
+  EXPECT_EQ(full.exit, kAudit) << full.err;
+  disk_->Free();
+  EXPECT_EQ(Read().exit, 0);
+  ExpectWholeLog();
+}
+
+TEST_F(OwnDisk, AnOrdinaryRemountReadOnlyIsRefusedByTheKernelWhileTheLogIsOpen) {
+  EXPECT_FALSE(disk_->Remount("ro"));
+  EXPECT_EQ(Read().exit, 0);
+  ASSERT_EQ(Krux({"gateway", "stop"}).exit, 0);
+  ASSERT_TRUE(disk_->Remount("ro"));
+  const Ran ran = Read();
+  EXPECT_NE(ran.exit, 0);
+  ASSERT_TRUE(disk_->Remount("rw"));
+  EXPECT_EQ(Read().exit, 0);
+  ExpectWholeLog();
+}
+
+// The kernel finds an error in the file system and makes it read-only for good.
+TEST_F(OwnDisk, AFileSystemThatFailsIs74AndTheNextMountGoesOn) {
+  const std::string trigger = "/sys/fs/ext4/" + disk_->Device() + "/trigger_fs_error";
+  if (access(trigger.c_str(), W_OK) != 0) GTEST_SKIP() << "this ext4 cannot be made to fail";
+  StartRunning(2);
+  WriteFile(trigger, "krux test");
+  EXPECT_EQ(Read().exit, kAudit);
+  Finish();
+  for (const Ran& ran : running_) EXPECT_EQ(ran.exit, kAudit) << ran.err;
+  Krux({"gateway", "stop"});
+  ASSERT_TRUE(Await([&] { return disk_->Unmount(); }));
+  ASSERT_TRUE(disk_->Repair());
+  ASSERT_TRUE(disk_->Mount());
+  const Ran ran = Read();
+  EXPECT_EQ(ran.exit, 0) << ran.err;
+  ExpectWholeLog();
+  EXPECT_EQ(Count("recovered"), 2u);
+}
+
+TEST_F(OwnDisk, AFrozenDiskIs74InTimeAndGoesOnWhenItThaws) {
+  const std::string folder = gateway_->state();
+  ASSERT_EQ(RunProgram({"/sbin/fsfreeze", "-f", folder}).exit, 0);
+  const Ran ran = Krux({"call", "fs.read", "file"});
+  ASSERT_EQ(RunProgram({"/sbin/fsfreeze", "-u", folder}).exit, 0);
+  EXPECT_EQ(ran.exit, kAudit) << ran.err;
+  EXPECT_EQ(ran.out, "");
+  EXPECT_EQ(Read().exit, 0);
+  ExpectWholeLog();
+}
 
 }  // namespace
 }  // namespace krux::tools

@@ -50,6 +50,10 @@ bool SmallDisk::Unmount() {
   return !mounted_;
 }
 
+bool SmallDisk::Repair() const {
+  return RunProgram({"/sbin/e2fsck", "-fy", image_}).exit <= 1;  // 1: errors were corrected
+}
+
 void SmallDisk::Fill() const {
   const int fd = open(Ballast(folder_).c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
   const std::vector<char> zeros(1 << 16);

@@ -20,6 +20,8 @@ class SmallDisk {
   bool mounted() const { return mounted_; }
   bool Mount();
   bool Unmount();
+  // fsck(8), while it is not mounted.
+  bool Repair() const;
   // Takes every block that is left; Free() gives them back.
   void Fill() const;
   void Free() const;
