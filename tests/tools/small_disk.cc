@@ -1,6 +1,8 @@
 #include "tests/tools/small_disk.h"
 
 #include <fcntl.h>
+#include <sched.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -13,6 +15,14 @@ namespace {
 
 bool Run(std::vector<std::string> argv) { return RunProgram(argv).exit == 0; }
 
+// Mounts that nobody else on this machine sees: a copy of one in another namespace would keep its
+// file system, and what ails it, alive after umount(2).
+bool HasOwnMounts() {
+  static const bool done =
+      unshare(CLONE_NEWNS) == 0 && mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0;
+  return done;
+}
+
 std::string Ballast(const std::string& folder) { return folder + "/ballast"; }
 
 }  // namespace
@@ -20,6 +30,7 @@ std::string Ballast(const std::string& folder) { return folder + "/ballast"; }
 SmallDisk::SmallDisk(Kind kind, std::string folder, int mebibytes)
     : kind_(kind), folder_(std::move(folder)), image_(folder_ + ".img"), mebibytes_(mebibytes) {
   mkdir(folder_.c_str(), 0700);
+  if (!HasOwnMounts()) return;
   if (kind_ == kExt4) {
     const int fd = open(image_.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     const bool sized = fd >= 0 && ftruncate(fd, off_t{mebibytes_} << 20) == 0;
