@@ -6,6 +6,7 @@
 #include <linux/capability.h>
 #include <netinet/in.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/shm.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -243,6 +244,30 @@ void GiveForeignFiles(Scene& scene) {
   EXPECT_EQ(chown(scene.work().path().c_str(), kStranger, kStranger), 0);
 }
 
+// A directory of WORK that somebody on the host moves out and in again, as fast as he can.
+void GiveMovingDirectory(Scene& scene) {
+  const std::string inside = scene.work().path() + "/moving",
+                    outside = scene.outside().path() + "/moving";
+  EXPECT_EQ(mkdir(inside.c_str(), 0755), 0);
+  scene.Arg("moving");
+  const pid_t pid = fork();
+  if (pid == 0) {
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    for (;;) {
+      (void)rename(inside.c_str(), outside.c_str());
+      (void)rename(outside.c_str(), inside.c_str());
+    }
+  }
+  scene.After([pid, inside, outside] {
+    kill(pid, SIGKILL);
+    waitpid(pid, nullptr, 0);
+    (void)rename(outside.c_str(), inside.c_str());
+  });
+  scene.AtEnd([pid] {
+    if (kill(pid, SIGKILL) == 0) waitpid(pid, nullptr, 0);
+  });
+}
+
 void GiveHostName(Scene& scene) {
   char name[256] = {};
   EXPECT_EQ(gethostname(name, sizeof name - 1), 0);
@@ -261,6 +286,9 @@ const std::vector<EscapeCase> kCases = {
     {"dotdot", "open: ENOENT", Control::kCaller, GiveSecret},
     {"file_handles", "open_by_handle_at: EPERM", Control::kRoot, GiveHandle},
     {"link_host_file", "link: ENOENT, then E", Control::kCaller, GiveSecret},
+    {"hard_links", "open: ENOENT", Control::kCaller, GiveSecret},
+    {"proc_links", "open: ENOENT", Control::kCaller, GiveSecret},
+    {"moved_directory", "openat: ENOENT", Control::kCaller, GiveMovingDirectory},
     {"rename_out", "rename: ENOENT", Control::kCaller, GiveSecret},
     {"write_readonly", "open: E", Control::kCaller, GiveReadOnlyFile},
     {"write_fifo_in_grant", "open: EACCES", Control::kCaller, GivePipe},
@@ -268,6 +296,10 @@ const std::vector<EscapeCase> kCases = {
     {"make_fifo", "mkfifo: EACCES", Control::kCaller, nullptr},
     {"make_socket", "bind: EPERM", Control::kCaller, nullptr},
     {"make_device", "mknod: E", Control::kRoot, nullptr},
+    {"rename_whiteout", "renameat2: EACCES", Control::kCaller, nullptr},
+    {"file_capabilities", "setxattr: EPERM", Control::kRoot, nullptr},
+    {"file_flags", "ioctl: E", Control::kRoot, nullptr},
+    {"file_watch", "fanotify_init: EPERM", Control::kCaller, nullptr},
     {"open_devices", "open: ENOENT", Control::kRoot, nullptr},
     {"write_kernel_files", "open: ENOENT", Control::kRoot, nullptr},
     {"read_foreign", "open: EACCES", Control::kRoot, GiveForeignFiles},
@@ -283,10 +315,15 @@ const std::vector<EscapeCase> kCases = {
     {"mknod_setuid", "mknod: EPERM", Control::kCaller, nullptr},
     {"openat2_setuid", "openat2: ENOSYS", Control::kCaller, nullptr},
     {"exec_setuid_memfd", "fchmod: EPERM", Control::kCaller, nullptr},
+    {"setuid_by_32bit", "killed by signal 31, twelve times", Control::kCaller, nullptr},
+    {"setuid_by_x32", "killed by signal 31, nine times", Control::kCaller, nullptr},
+    {"fchmod_inherited", "fchmod: EPERM", Control::kCaller, nullptr},
+    {"memfd_program", "what runs from memory is confined too", Control::kCaller, nullptr},
     {"gain_by_exec", "no id and no capability was gained", Control::kCaller,
      GivePrivilegedPrograms},
     // sockets
     {"unix_socket_in_grant", "socket: EPERM", Control::kCaller, GiveSocketsInGrant},
+    {"rights_smuggling", "socket: EPERM", Control::kCaller, GiveSocketsInGrant},
     {"abstract_socket", "socket: EPERM", Control::kCaller, GiveAbstractSocket},
     {"tcp_loopback", "socket: EPERM", Control::kCaller, GiveTcpPort},
     {"udp_send", "socket: EPERM", Control::kCaller, GiveUdpPort},
@@ -296,17 +333,21 @@ const std::vector<EscapeCase> kCases = {
     {"new_user_namespace", "unshare: EPERM", Control::kCaller, nullptr},
     {"join_namespaces", "setns: EPERM", Control::kRoot, nullptr},
     {"mount_family", "mount: EPERM", Control::kRoot, nullptr},
+    {"mount_listing", "listmount: ENOSYS", Control::kRoot, nullptr},
+    {"namespace_parents", "ioctl: EPERM", Control::kNone, nullptr},
     // other processes
     {"trace_init", "ptrace: EPERM", Control::kRoot, nullptr},
     {"kill_everyone", "pid 1 lives", Control::kNone, nullptr},
     {"signal_host_process", "kill: ESRCH", Control::kOnHost, GiveProcess},
     {"signal_neighbour", "kill: ESRCH", Control::kNone, nullptr},
+    {"signal_by_descriptor", "fcntl: ESRCH", Control::kOnHost, GiveProcess},
     {"proc_of_init", "open: ENOENT", Control::kRoot, nullptr},
     {"other_processes", "only the stub and this program are here", Control::kOnHost, nullptr},
     {"proc_facts", "open: ENOENT", Control::kCaller, nullptr},
     {"host_name", "the machine is called krux", Control::kCaller, GiveHostName},
     {"cgroup_path", "the call's own cgroup is the root", Control::kNone, nullptr},
     {"host_ipc", "shmget: ENOENT", Control::kCaller, GiveSharedMemory},
+    {"message_queue", "mq_open: ENOSYS", Control::kCaller, nullptr},
     {"inherited_descriptors", "only 0, 1 and 2 are open", Control::kCaller, nullptr},
     {"tty_injection", "ioctl: EPERM", Control::kCaller, nullptr},
     {"outlive_call", "left four behind", Control::kNone, nullptr},
@@ -318,9 +359,17 @@ const std::vector<EscapeCase> kCases = {
     {"perf_events", "perf_event_open: EPERM", Control::kRoot, nullptr},
     {"compat_syscalls", "killed by signal 31", Control::kCaller, nullptr},
     {"x32_syscalls", "killed by signal 31", Control::kCaller, nullptr},
+    {"personality_flags", "personality: EPERM", Control::kCaller, nullptr},
+    {"process_settings", "prctl: EPERM", Control::kRoot, nullptr},
+    {"become_another", "setresuid: E", Control::kRoot, nullptr},
+    {"seccomp_override", "chmod: EPERM", Control::kCaller, nullptr},
+    {"landlock_widen", "mkfifo: EACCES", Control::kCaller, nullptr},
+    {"machine_control", "kexec_load: EPERM", Control::kRoot, nullptr},
+    {"junk_syscalls", "7140 calls made", Control::kNone, GiveSecret},
     {"host_settings", "sethostname: EPERM", Control::kRoot, nullptr},
     // more than its share
     {"raise_limits", "setrlimit: EPERM", Control::kCaller, nullptr},
+    {"core_dump", "setrlimit: EPERM", Control::kCaller, nullptr},
     {"fork_bomb", "fork: EAGAIN", Control::kCaller, nullptr},
     {"memory_hog", "mmap: ENOMEM", Control::kCaller, GiveLittleMemory},
 };

@@ -15,6 +15,7 @@ namespace {
 const std::map<std::string, std::string> kNotForDoctor = {
     {"fork_bomb", "the limit that ends it is an operator's, and doctor must not load the machine"},
     {"memory_hog", "the same"},
+    {"moved_directory", "needs somebody on the host who moves a directory all the while"},
     {"gain_by_exec", "its bait takes root to lay"},
     {"read_foreign", "its bait takes root to lay"},
     {"use_device_in_grant", "its bait takes root to lay"},
