@@ -16,6 +16,7 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <cstdio>
 #include <fstream>
 #include <sstream>
 #include <utility>
@@ -37,7 +38,7 @@ struct Constant {
 // clang-format off
 constexpr Constant kConstants[] = {
     C(O_ACCMODE), C(O_WRONLY), C(O_CREAT), C(O_EXCL), C(O_TRUNC), {"__O_TMPFILE", 020000000}, C(PROT_EXEC),
-    C(S_ISUID), C(S_ISGID), C(S_ISVTX),
+    C(S_ISUID), C(S_ISGID), C(S_ISVTX), C(RENAME_WHITEOUT),
     C(AF_UNIX), C(SOCK_STREAM), C(SOCK_SEQPACKET),
     C(CLONE_NEWNS), C(CLONE_NEWCGROUP), C(CLONE_NEWUTS), C(CLONE_NEWIPC), C(CLONE_NEWUSER),
     C(CLONE_NEWPID), C(CLONE_NEWNET),

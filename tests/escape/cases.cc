@@ -296,7 +296,7 @@ const std::vector<EscapeCase> kCases = {
     {"make_fifo", "mkfifo: EACCES", Control::kCaller, nullptr},
     {"make_socket", "bind: EPERM", Control::kCaller, nullptr},
     {"make_device", "mknod: E", Control::kRoot, nullptr},
-    {"rename_whiteout", "renameat2: EACCES", Control::kCaller, nullptr},
+    {"rename_whiteout", "renameat2: EPERM", Control::kCaller, nullptr},
     {"file_capabilities", "setxattr: EPERM", Control::kRoot, nullptr},
     {"file_flags", "ioctl: E", Control::kRoot, nullptr},
     {"file_watch", "fanotify_init: EPERM", Control::kCaller, nullptr},

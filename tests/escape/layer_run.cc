@@ -17,10 +17,11 @@ namespace {
 
 const std::map<std::string, long> kNumbers = {
 #define N(name) {#name, SYS_##name}
-    N(add_key),         N(chmod),    N(clone),       N(clone3), N(connect),    N(creat),
-    N(fchmod),          N(fchmodat), N(ioctl),       N(keyctl), N(mkdir),      N(mkdirat),
-    N(mknod),           N(mknodat),  N(mmap),        N(mount),  N(open),       N(openat),
-    N(openat2),         N(ptrace),   N(request_key), N(socket), N(socketpair), N(unshare),
+    N(renameat2),       N(personality), N(fanotify_init), N(add_key), N(chmod),    N(clone),
+    N(clone3),          N(connect),     N(creat),         N(fchmod),  N(fchmodat), N(ioctl),
+    N(keyctl),          N(mkdir),       N(mkdirat),       N(mknod),   N(mknodat),  N(mmap),
+    N(mount),           N(open),        N(openat),        N(openat2), N(ptrace),   N(request_key),
+    N(socket),          N(socketpair),  N(unshare),
 #undef N
     {"fchmodat2", 452},
 };

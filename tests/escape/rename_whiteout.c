@@ -1,5 +1,6 @@
 /* Makes a device node without mknod(2): RENAME_WHITEOUT leaves one, of number 0:0, where the file
- * was. rename(2). Rings: Landlock (no MAKE_CHAR). */
+ * was, rename(2).
+ * Rings: seccomp alone; neither Landlock's MAKE_CHAR nor a capability is asked. */
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/stat.h>

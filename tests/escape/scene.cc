@@ -94,6 +94,7 @@ void Scene::Remember() {
 }
 
 void Scene::CheckOutside() const {
+  for (const std::function<void()>& check : checks_) check();
   EXPECT_EQ(Processes(), std::vector<pid_t>{}) << "processes outlived the call";
   EXPECT_EQ(Special(), special_)
       << "setuid files, devices, pipes, sockets or links have appeared in WORK";
@@ -101,7 +102,6 @@ void Scene::CheckOutside() const {
   // WORK's own times and size may change, and its link count with the directories in it.
   after[work_.path()] = outside_before_.at(work_.path());
   EXPECT_EQ(after, outside_before_) << "what lies outside of WORK has changed";
-  for (const std::function<void()>& check : checks_) check();
 }
 
 }  // namespace krux::sandbox
