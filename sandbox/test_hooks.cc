@@ -117,7 +117,8 @@ TestHooks ParseTestHooks(int argc, char** argv) {
   const bool opened = (hooks.skip_steps & (1u << static_cast<uint32_t>(Step::kSeccomp))) != 0 ||
                       hooks.Weak(kSeccompI386) || hooks.Weak(kSeccompX32) ||
                       hooks.Weak(kHostRoot) || hooks.opened_count > 0;
-  hooks.without_own_filter = opened && !FlagSet(argc, argv, "--test-own-filter");
+  hooks.without_own_filter = (opened && !FlagSet(argc, argv, "--test-own-filter")) ||
+                             FlagSet(argc, argv, "--test-without-own-filter");
   return hooks;
 }
 

@@ -39,7 +39,7 @@ struct TestHooks {
   bool ignore_receipt = false;     // --test-ignore-receipt: a weaker call goes on
   // The ring is two filters, the worker's below spawnd's own: where the worker's is left out or
   // opened, or the root is changed once more, spawnd goes without its own, unless
-  // --test-own-filter.
+  // --test-own-filter. --test-without-own-filter leaves out spawnd's own alone.
   bool without_own_filter = false;
   int opened[kMaxOpened] = {};  // --test-open NUMBER: system calls that the filter lets through
   size_t opened_count = 0;

@@ -40,7 +40,11 @@ const char* kSteps[] = {"bounding_set", "caps",       "dumpable",    "fds",  "ho
 void Apply(const std::string& word, HarnessOptions& options) {
   std::string rest;
   std::vector<std::string>& flags = options.spawnd_flags;
-  if (word == "receipt") {
+  if (word == "own_filter") {
+    flags.emplace_back("--test-without-own-filter");
+  } else if (word == "keep_own_filter") {
+    flags.emplace_back("--test-own-filter");
+  } else if (word == "receipt") {
     flags.emplace_back("--test-ignore-receipt");
   } else if (word == "swap_owner") {
     options.mountd_flags.emplace_back("--test-swap-owner");
@@ -123,12 +127,14 @@ std::string Readable(const Switches& switches) {
   std::string text;
   for (const std::string word : switches) {
     std::string rest, said = word;
+    if (word == "keep_own_filter") continue;
     if (Starts(word, "ns:", rest)) said = rest + " namespace";
     if (Starts(word, "shared:", rest)) said = "spawnd's own " + rest + " namespace";
     if (Starts(word, "open:", rest)) said = "seccomp for " + rest;
     if (Starts(word, "without:", rest)) said = rest;
     if (Starts(word, "seccomp_", rest)) said = "seccomp for " + rest;
     if (Starts(word, "landlock_", rest)) said = "landlock for " + rest;
+    if (word == "own_filter") said = "spawnd's own filter";
     if (word == "loopback") said = "loopback is down";
     if (word == "host_root") said = "template as root";
     if (word == "swap_owner") said = "the caller's ids alone are swapped";
