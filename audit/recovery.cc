@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <cerrno>
 #include <memory>
+#include <set>
+#include <utility>
 #include <vector>
 
 #include "audit/frame.h"
@@ -48,7 +50,18 @@ struct Scan {
   bool served = false;  // holds a record that some client waited for
   std::map<uint64_t, cbor::Bytes> open;
   cbor::Bytes signed_leaf;  // leaf of record signed_size - 1, empty where it is not in this segment
+  std::set<std::pair<uint64_t, uint64_t>> declared;  // segment and offset of torn tails
 };
+
+// Form 1 of a `recovered` record names bytes that are none of the chain.
+void TrackDeclared(const cbor::Value& kind, const cbor::Map& body, Scan* scan) {
+  if (kind != cbor::Value(static_cast<unsigned>(Kind::kRecovered))) return;
+  const cbor::Value* segment = body.Find(4u);
+  const cbor::Value* offset = body.Find(5u);
+  if (segment == nullptr || offset == nullptr) return;
+  if (segment->uint() != nullptr && offset->uint() != nullptr)
+    scan->declared.emplace(*segment->uint(), *offset->uint());
+}
 
 // One record of the chain: format, seq, prev, and in the first place of a segment its segment
 // record.
@@ -77,25 +90,38 @@ Result<void> ScanRecord(std::span<const uint8_t> bytes, uint64_t segment, const 
   scan->served |= *kind != cbor::Value(static_cast<unsigned>(Kind::kSegment)) &&
                   *kind != cbor::Value(static_cast<unsigned>(Kind::kRecovered));
   TrackOpen(*record, &scan->open);
+  TrackDeclared(*kind, *body->map(), scan);
   scan->head = LeafHash(bytes);
   scan->next_seq += 1;
   scan->records += 1;
   return {};
 }
 
-Result<Scan> ScanSegment(std::span<const uint8_t> bytes, uint64_t segment,
-                         const cbor::Bytes& log_id, uint64_t signed_size) {
+struct ScanLimits {
+  uint64_t signed_size = 0;
+  uint64_t until = UINT64_MAX;  // seq of the first record that is not this segment's any more
+};
+
+// Whole frames from the start on, as far as they go.
+Result<Scan> ScanFrames(std::span<const uint8_t> bytes, uint64_t segment, const cbor::Bytes& log_id,
+                        const ScanLimits& limits) {
   Scan scan;
   scan.next_seq = segment;
   scan.head.resize(kHashBytes);
-  while (scan.good < bytes.size()) {
+  while (scan.good < bytes.size() && scan.next_seq < limits.until) {
     const std::span<const uint8_t> rest = bytes.subspan(scan.good);
     krux_frame frame;
     if (krux_frame_parse(rest.data(), rest.size(), &frame) != KRUX_FRAME_OK) break;
     KRUX_TRY(ScanRecord({frame.record, frame.record_size}, segment, log_id, &scan));
-    if (scan.next_seq == signed_size) scan.signed_leaf = scan.head;
+    if (scan.next_seq == limits.signed_size) scan.signed_leaf = scan.head;
     scan.good += frame.size;
   }
+  return scan;
+}
+
+Result<Scan> ScanSegment(std::span<const uint8_t> bytes, uint64_t segment,
+                         const cbor::Bytes& log_id, uint64_t signed_size) {
+  Scan scan = KRUX_TRY(ScanFrames(bytes, segment, log_id, {.signed_size = signed_size}));
   if (scan.good < bytes.size() &&
       krux_frame_find(bytes.data(), bytes.size(), scan.good + 1) != SIZE_MAX) {
     return Corrupt(segment, scan.good, "a bad frame is followed by valid ones");
@@ -124,6 +150,28 @@ Result<void> PutAside(Io& io, int dir, const Leftover& leftover, LogState* state
   if (leftover.offset > 0) return {};
   const int e = io.Unlink(dir, name.c_str());
   if (e < 0) return SysError(ExitCode::kAudit, "remove the unfinished `" + name + "`", -e);
+  return {};
+}
+
+// A start that was killed while it wrote its first records may have left a segment without the one
+// that declares what lies behind the segment before it. As long as nobody was served since, what is
+// not declared yet is found again.
+Result<void> FindUndeclared(Io& io, int dir, const cbor::Bytes& log_id, Scan last,
+                            uint64_t last_segment, std::vector<uint64_t> before,
+                            std::vector<Leftover>* leftovers) {
+  while (!last.served && !before.empty()) {
+    const uint64_t segment = before.back();
+    before.pop_back();
+    UniqueFd fd(io.OpenAt(dir, SegmentName(segment).c_str(), O_RDONLY, 0));
+    if (fd.get() < 0) return SysError(ExitCode::kAudit, "open segment", -fd.release());
+    cbor::Bytes bytes = KRUX_TRY(ReadWhole(io, fd.get(), kMaxSegmentFile));
+    Scan scan = KRUX_TRY(ScanFrames(bytes, segment, log_id, {.until = last_segment}));
+    scan.declared.merge(last.declared);
+    if (scan.good < bytes.size() && !scan.declared.contains({segment, scan.good}))
+      leftovers->push_back({segment, scan.good, std::move(bytes)});
+    last = std::move(scan);
+    last_segment = segment;
+  }
   return {};
 }
 
@@ -210,6 +258,7 @@ Result<LogState> ReadLogState(Io& io, int dir, const cbor::Bytes& log_id,
     state.segment_size = scan.good;
     state.open = std::move(scan.open);
     state.needs_new_segment = !leftovers.empty() && leftovers.back().segment == segment;
+    KRUX_TRY(FindUndeclared(io, dir, log_id, std::move(scan), segment, segments, &leftovers));
   }
   if (!state.has_segment && signed_head) {
     return Fail(ExitCode::kAudit, "log",
