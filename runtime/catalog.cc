@@ -48,6 +48,8 @@ constexpr Arg kExecArgs[] = {
     {"cwd", ArgType::kPath, false, kMaxPathBytes, 0, "working directory; without it, WORK"},
     {"timeout_ms", ArgType::kUint, false, kMaxTimeoutMs, 30'000,
      "milliseconds until SIGTERM; what is left a second later is killed, children and all"},
+    {"stdin", ArgType::kContent, false, kMaxInline, 0,
+     "what the program reads from its standard input; without it, nothing"},
 };
 
 using policy::Dimension;

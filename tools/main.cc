@@ -65,7 +65,8 @@ void AddCall(CLI::App* app, Options* o) {
   call->add_option("--args", o->call.json,
                    "arguments as a JSON object: @file, - for stdin, or the JSON");
   call->add_flag("--stdin", o->call.from_stdin,
-                 "take the content from stdin: what fs.write writes, at most 16 MiB");
+                 "pass stdin on: what fs.write writes, what the program of proc.exec reads; "
+                 "at most 16 MiB");
   call->add_option("--session", o->call.session, "the session, as krux printed it")
       ->envname("KRUX_SESSION");
   call->add_option("--profile", o->call.profile, "read_only (the default), local_dev");

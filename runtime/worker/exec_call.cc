@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "base/sealed_memfd.h"
 #include "base/unique_fd.h"
 #include "runtime/worker/init_stub.h"
 
@@ -26,14 +27,16 @@ constexpr const char* kEnvironment[] = {"PATH=/usr/local/bin:/usr/bin:/bin",
                                         "TERM=dumb",
                                         nullptr};
 
+constexpr size_t kChunk = 256 * 1024;
+
 std::string Quote(std::string_view text) { return "`" + SafeText(text) + "`"; }
 
 // Everything the child needs, laid out before vfork(2): after it, only system calls.
 struct Program {
   std::vector<std::string> files;  // tried in order
   std::vector<char*> argv;
-  UniqueFd cwd, null, out, err;  // `out`, `err`: the write ends
-  volatile int error = 0;        // errno of the step that failed, written by the child
+  UniqueFd cwd, in, out, err;  // `out`, `err`: the write ends
+  volatile int error = 0;      // errno of the step that failed, written by the child
 };
 
 // In the child of vfork(2): system calls only, never returns.
@@ -43,7 +46,7 @@ struct Program {
   // execve(2) keeps ignored signals ignored, and this process's starter may have ignored some.
   for (int signal = 1; signal < _NSIG; ++signal) sigaction(signal, &standard, nullptr);
   setsid();
-  bool ready = fchdir(program.cwd.get()) == 0 && dup2(program.null.get(), 0) == 0 &&
+  bool ready = fchdir(program.cwd.get()) == 0 && dup2(program.in.get(), 0) == 0 &&
                dup2(program.out.get(), 1) == 1 && dup2(program.err.get(), 2) == 2;
   ready = ready && syscall(SYS_close_range, 3u, ~0u, 0u) == 0;
   sigset_t none;
@@ -122,9 +125,30 @@ Answer Report(const ProgramEnd& end, const Stream& out, const Stream& err,
   return answer;
 }
 
+// A copy of the input: its own open file, whose offset and flags nobody outside shares, sealed and
+// never executable.
+Result<UniqueFd> OpenStdin(const Content* input) {
+  if (input == nullptr) {
+    UniqueFd null(open("/dev/null", O_RDONLY | O_CLOEXEC));
+    if (!null.valid()) return SysError(ExitCode::kInternal, "open /dev/null in the sandbox", errno);
+    return null;
+  }
+  UniqueFd copy = KRUX_TRY(SealedMemfd::Create("stdin", input->size()));
+  std::vector<uint8_t> chunk(kChunk);
+  for (uint64_t at = 0; at < input->size();) {
+    const std::span<const uint8_t> bytes = KRUX_TRY(input->Read(at, chunk));
+    const ssize_t put = pwrite(copy.get(), bytes.data(), bytes.size(), static_cast<off_t>(at));
+    if (put < 0 && errno == EINTR) continue;
+    if (put <= 0) return SysError(ExitCode::kFailed, "copy the program's stdin", errno);
+    at += static_cast<uint64_t>(put);
+  }
+  KRUX_TRY(SealedMemfd::Seal(copy.get()));
+  return copy;
+}
+
 // Fills `program` and opens the pipes; `out` and `err` get the read ends.
 Result<void> Prepare(const std::vector<std::string>& words, const std::string& cwd,
-                     Program& program, UniqueFd& out, UniqueFd& err) {
+                     const Content* input, Program& program, UniqueFd& out, UniqueFd& err) {
   if (words[0].find('/') != std::string::npos) {
     program.files = {words[0]};
   } else {
@@ -137,9 +161,7 @@ Result<void> Prepare(const std::vector<std::string>& words, const std::string& c
     return Fail(ExitCode::kNotFound, "proc.exec",
                 "working directory " + Quote(cwd) + " does not exist");
   }
-  program.null = UniqueFd(open("/dev/null", O_RDONLY | O_CLOEXEC));
-  if (!program.null.valid())
-    return SysError(ExitCode::kInternal, "open /dev/null in the sandbox", errno);
+  program.in = KRUX_TRY(OpenStdin(input));
   int first[2], second[2];
   if (pipe2(first, O_CLOEXEC) != 0) return SysError(ExitCode::kInternal, "pipe", errno);
   out = UniqueFd(first[0]);
@@ -161,7 +183,7 @@ Result<void> LiftAboveStandard(UniqueFd& fd) {
 
 }  // namespace
 
-Answer ProcExec(const Request& request, std::span<uint8_t> room) {
+Answer ProcExec(const Request& request, std::span<uint8_t> room, const Content* input) {
   std::vector<std::string> words;
   const cbor::Value* argv = request.args.Find("argv");
   const cbor::Value* cwd = request.args.Find("cwd");
@@ -179,10 +201,11 @@ Answer ProcExec(const Request& request, std::span<uint8_t> room) {
   }
   Program program;
   UniqueFd out_pipe, err_pipe;
-  if (Result<void> ready = Prepare(words, *cwd->text(), program, out_pipe, err_pipe); !ready) {
+  if (Result<void> ready = Prepare(words, *cwd->text(), input, program, out_pipe, err_pipe);
+      !ready) {
     return Refusal(ready.error());
   }
-  for (UniqueFd* fd : {&program.cwd, &program.null, &program.out, &program.err}) {
+  for (UniqueFd* fd : {&program.cwd, &program.in, &program.out, &program.err}) {
     if (Result<void> lifted = LiftAboveStandard(*fd); !lifted) return Refusal(lifted.error());
   }
   sigset_t waiting;

@@ -27,6 +27,12 @@ Answer Write(const Request& request, const WorkerContext& context) {
   return content ? FsWrite(request, *content) : Refusal(content.error());
 }
 
+Answer Exec(const Request& request, const WorkerContext& context) {
+  if (request.args.Find("stdin") == nullptr) return ProcExec(request, Room(context), nullptr);
+  const Result<Content> input = Content::Of(request, "stdin", context);
+  return input ? ProcExec(request, Room(context), &*input) : Refusal(input.error());
+}
+
 struct Row {
   std::string_view capability;
   sandbox::WorkClass work_class;
@@ -41,8 +47,7 @@ constexpr Row kTable[] = {
     {"fs.stat", sandbox::WorkClass::kFs,
      [](const Request& r, const WorkerContext&) { return FsStat(r); }},
     {"fs.write", sandbox::WorkClass::kWrite, Write},
-    {"proc.exec", sandbox::WorkClass::kExec,
-     [](const Request& r, const WorkerContext& c) { return ProcExec(r, Room(c)); }},
+    {"proc.exec", sandbox::WorkClass::kExec, Exec},
 };
 
 Answer Dispatch(const WorkerContext& context) {

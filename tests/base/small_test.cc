@@ -1,4 +1,4 @@
-// The small pieces: descriptors, errors, pidfds, openat2, digests, configuration.
+// The small pieces: descriptors, errors, pidfds, digests, configuration.
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
@@ -12,7 +12,6 @@
 #include "base/clock.h"
 #include "base/config.h"
 #include "base/digest.h"
-#include "base/openat2.h"
 #include "base/pidfd.h"
 
 namespace krux {
@@ -59,46 +58,6 @@ TEST(Pidfd, SaysHowAChildEnded) {
     EXPECT_EQ(report.status, killed ? SIGKILL : 42);
     EXPECT_TRUE(child.Kill(SIGKILL)) << "a process that is gone is no error";
   }
-}
-
-class OpenBeneathTest : public testing::Test {
- protected:
-  void SetUp() override {
-    char name[] = "/tmp/krux-beneath-XXXXXX";
-    dir_ = mkdtemp(name);
-    root_ = UniqueFd(open(dir_.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
-    ASSERT_EQ(mkdir((dir_ + "/d").c_str(), 0755), 0);
-    close(open((dir_ + "/d/f").c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0644));
-    ASSERT_EQ(symlink("d/f", (dir_ + "/inside").c_str()), 0);
-    ASSERT_EQ(symlink("../../etc/passwd", (dir_ + "/out").c_str()), 0);
-    ASSERT_EQ(symlink("/etc/passwd", (dir_ + "/absolute").c_str()), 0);
-    ASSERT_EQ(symlink("/proc/self/cwd", (dir_ + "/magic").c_str()), 0);
-  }
-  void TearDown() override { std::filesystem::remove_all(dir_); }
-  std::string dir_;
-  UniqueFd root_;
-};
-
-TEST_F(OpenBeneathTest, LinksThatStayAreFollowedAndLinksThatLeaveAreNot) {
-  EXPECT_TRUE(OpenBeneath(root_.get(), "d/f", O_RDONLY));
-  EXPECT_TRUE(OpenBeneath(root_.get(), "inside", O_RDONLY));
-  for (const char* path :
-       {"out", "absolute", "magic", "../etc/passwd", "/etc/passwd", "d/../../x"}) {
-    EXPECT_FALSE(OpenBeneath(root_.get(), path, O_RDONLY)) << path;
-  }
-  EXPECT_FALSE(OpenBeneathNoLinks(root_.get(), "inside", O_RDONLY));
-  EXPECT_TRUE(OpenBeneathNoLinks(root_.get(), "d/f", O_RDONLY));
-}
-
-// Regression: openat2 says EAGAIN for as long as somebody holds a lease, and used to be asked for
-// ever.
-TEST_F(OpenBeneathTest, ALeaseCannotHoldAnOpen) {
-  const UniqueFd leased(open((dir_ + "/d/f").c_str(), O_RDWR | O_CLOEXEC));
-  ASSERT_EQ(fcntl(leased.get(), F_SETLEASE, F_WRLCK), 0);
-  signal(SIGIO, SIG_IGN);
-  const int fd = OpenAt2(root_.get(), "d/f", O_RDONLY | O_NONBLOCK, RESOLVE_BENEATH);
-  EXPECT_EQ(fd, -EAGAIN);
-  fcntl(leased.get(), F_SETLEASE, F_UNLCK);
 }
 
 TEST(Digest, VectorsOfFips180) {

@@ -165,6 +165,22 @@ TEST_P(WriteTest, ContentOfAnySizeAndAnyBytesRoundTrips) {
   EXPECT_EQ(ReadFile(Path("words")), "@" + source) << "a word is content, never a file's name";
 }
 
+TEST_P(WriteTest, AProgramReadsTheSameWayWhatItIsGiven) {
+  const std::string source = gateway_->root() + "/source";
+  std::string bytes(kMaxContent, 'p');
+  bytes.back() = '\xff';
+  WriteFile(source, bytes);
+  const auto run = [&](std::vector<std::string> words, const RunOptions& options) {
+    words.insert(words.begin(), {"call", "--profile", "local_dev", "proc.exec"});
+    return gateway_->Krux(words, options);
+  };
+  const Ran sum = run({"--stdin", "--", "sha256sum"}, {.stdin_file = source});
+  EXPECT_EQ(sum.out, ToHex(Sha256(bytes)) + "  -\n") << sum.err;
+  EXPECT_EQ(run({"--", "cat"}, {.stdin_text = "not passed on"}).out, "");
+  EXPECT_EQ(run({"--stdin", "--", "cat"}, {.stdin_text = "passed on"}).out, "passed on");
+  EXPECT_EQ(run({"--stdin", "--", "cat"}, {.stdin_terminal = true}).exit, 64);
+}
+
 TEST_P(WriteTest, WhatCannotBeSentIsSaidAndNothingIsSent) {
   Put("file", "old");
   const std::string source = gateway_->root() + "/source";

@@ -46,6 +46,33 @@ TEST(ProcExecTest, OutputAndStatus) {
   EXPECT_FALSE(served.truncated);
 }
 
+TEST(ProcExecTest, StdinIsEmptyOrWhatCameWithTheCall) {
+  EXPECT_EQ(Stdout(Shell("cat; echo end")), "end\n");
+  const auto with = [](cbor::Value in, const std::string& script, ServeOptions options = {}) {
+    options.work_class = sandbox::WorkClass::kExec;
+    const cbor::Array words = {"sh", "-c", script};
+    return ServeCall(Request{"proc.exec",
+                             cbor::Map{{"argv", words}, {"cwd", "/"}, {"stdin", std::move(in)}},
+                             {},
+                             {}},
+                     options);
+  };
+  EXPECT_EQ(Stdout(with(cbor::Bytes{'h', 'i', 0, 0xff}, "cat")), std::string("hi\0\xff", 4));
+  EXPECT_EQ(Stdout(with(cbor::Bytes{}, "cat; echo end")), "end\n");
+  std::string large(3 << 20, 'x');
+  large += "end";
+  const cbor::Map digest{{"bytes", uint64_t{large.size()}}, {"sha256", cbor::Bytes(32)}};
+  const Served counted = with(digest, "cat | wc -c", {.input = large});
+  EXPECT_EQ(Stdout(counted), std::to_string(large.size()) + "\n") << counted.message;
+  // A file of its own, which cannot be changed or run, and no other descriptor beside it.
+  const Served sealed = with(
+      cbor::Bytes{'#', '!', '/', 'b', 'i', 'n', '/', 's', 'h', '\n'},
+      "echo x >&0 && echo written; chmod 755 /dev/stdin && echo mode; ls /proc/self/fd | wc -l");
+  EXPECT_EQ(Stdout(sealed).find("written"), std::string::npos) << Stdout(sealed);
+  EXPECT_EQ(Stdout(sealed).find("mode"), std::string::npos) << Stdout(sealed);
+  EXPECT_EQ(Stdout(sealed), "4\n") << "0, 1, 2 and the one of ls itself";
+}
+
 TEST(ProcExecTest, AProgramThatFailsSaysHow) {
   const Served status = Shell("echo before; exit 42");
   EXPECT_EQ(status.code, ExitCode::kFailed);

@@ -36,6 +36,22 @@ TEST(ResolverTest, PlainPaths) {
   EXPECT_EQ(CodeOf(tree / "gone", tree / "gone/x"), ExitCode::kNotFound);
 }
 
+// Regression: whoever holds a lease on a file makes an open of it wait for as long as he likes,
+// fcntl(2).
+TEST(ResolverTest, ALeaseCannotHoldAnOpen) {
+  TempTree tree;
+  tree.Write("file", "x");
+  const Result<Found> found = Resolve(tree.path(), tree / "file");
+  ASSERT_TRUE(found);
+  const UniqueFd leased(open((tree / "file").c_str(), O_RDWR | O_CLOEXEC));
+  ASSERT_EQ(fcntl(leased.get(), F_SETLEASE, F_WRLCK), 0);
+  signal(SIGIO, SIG_IGN);
+  const Result<UniqueFd> opened = Reopen(*found, O_RDONLY | O_NONBLOCK);
+  ASSERT_FALSE(opened);
+  EXPECT_EQ(opened.error().sys_errno, EAGAIN);
+  fcntl(leased.get(), F_SETLEASE, F_UNLCK);
+}
+
 TEST(ResolverTest, LinksThatStayInsideWork) {
   TempTree tree;
   tree.Write("real/file", "x");
