@@ -7,6 +7,7 @@
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include <array>
@@ -22,9 +23,10 @@ namespace {
 
 constexpr size_t kChunk = 256 * 1024;
 constexpr mode_t kNewFile = 0644;
-constexpr mode_t kTemporary = 0600;  // what the filter demands; nobody else reads half a file
-constexpr mode_t kPermissions = 0777;
+constexpr mode_t kTemporary = 0600;    // what the filter demands; nobody else reads half a file
+constexpr mode_t kPermissions = 0777;  // never set-user-ID or set-group-ID
 constexpr int kNameAttempts = 16;
+constexpr gid_t kOverflowId = 65534;
 
 std::string Hex(std::span<const uint8_t> bytes) {
   constexpr char kDigits[] = "0123456789abcdef";
@@ -53,7 +55,18 @@ struct State {  // of the file before or after
   bool existed = false;
   uint64_t bytes = 0;
   std::string sha256;
+  bool has_acl = false;
 };
+
+// The old permissions for the new file: never more for anybody. Its group is the caller's or the
+// directory's, perhaps not that of the old file, and where there is an access list the group's bits
+// are its mask, acl(5): then the group gets what others had. A group that is not the caller's own
+// shows as the overflow id here, and two of them as one, user_namespaces(7).
+mode_t ModeFor(const struct stat& then, bool had_acl, const struct stat& now) {
+  const mode_t mode = then.st_mode & kPermissions;
+  if (now.st_gid == then.st_gid && now.st_gid != kOverflowId && !had_acl) return mode;
+  return (mode & ~mode_t{S_IRWXG}) | (mode & S_IRWXG & (mode & S_IRWXO) << 3);
+}
 
 cbor::Map Before(const State& state) {
   cbor::Map map{{"existed", state.existed}};
@@ -99,10 +112,13 @@ class Temporary {
   }
 
   // fchmod(2) and not the mode of open(2): the umask has no say in it.
-  Result<void> Finish(mode_t mode) {
+  Result<mode_t> Finish(const State& before) {
+    struct stat now;
+    if (fstat(fd_.get(), &now) != 0) return Failed("ask about", errno);
+    const mode_t mode = before.existed ? ModeFor(place_.stat, before.has_acl, now) : kNewFile;
     if (fchmod(fd_.get(), mode) != 0) return Failed("set the mode of", errno);
     if (fsync(fd_.get()) != 0) return Failed("write", errno);
-    return {};
+    return mode;
   }
 
   // Takes the place. `fresh`: nothing was there, and nothing that has come since is replaced.
@@ -130,7 +146,7 @@ class Temporary {
   }
 
  private:
-  Result<void> Failed(const char* what, int error) const {
+  std::unexpected<Error> Failed(const char* what, int error) const {
     return SysError(ExitCode::kFailed, std::string(what) + " " + Quote(place_.path), error,
                     "nothing was changed");
   }
@@ -160,6 +176,7 @@ Result<State> ReadState(const Found& place) {
   }
   const UniqueFd file = KRUX_TRY(Reopen(place, O_RDONLY | O_NONBLOCK | O_NOCTTY));
   state.existed = true;
+  state.has_acl = fgetxattr(file.get(), "system.posix_acl_access", nullptr, 0) > 0;
   Hash hash;
   std::vector<uint8_t> chunk(kChunk);
   for (;;) {
@@ -200,10 +217,11 @@ bool Unchanged(const Found& place) {
 
 struct Replaced {
   State after;
+  mode_t mode;
   bool durable;  // the directory as well
 };
 
-Result<Replaced> Replace(const Found& place, bool fresh, mode_t mode, const Content& content) {
+Result<Replaced> Replace(const Found& place, const State& before, const Content& content) {
   // Opened first: where the directory cannot be synced, nothing is changed.
   const UniqueFd directory(
       openat(place.parent.get(), ".", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
@@ -211,7 +229,7 @@ Result<Replaced> Replace(const Found& place, bool fresh, mode_t mode, const Cont
     return SysError(ExitCode::kFailed, "open the directory of " + Quote(place.path), errno);
   Temporary file(place);
   KRUX_TRY(file.Create());
-  State after{true, 0, {}};
+  State after{true, 0, {}, false};
   Hash hash;
   std::vector<uint8_t> chunk(kChunk);
   while (after.bytes < content.size()) {
@@ -220,12 +238,12 @@ Result<Replaced> Replace(const Found& place, bool fresh, mode_t mode, const Cont
     hash.Add(bytes);
     after.bytes += bytes.size();
   }
-  KRUX_TRY(file.Finish(mode));
-  if (!fresh && !Unchanged(place)) KRUX_TRY(file.Changed());
-  KRUX_TRY(file.Rename(fresh));
+  const mode_t mode = KRUX_TRY(file.Finish(before));
+  if (before.existed && !Unchanged(place)) KRUX_TRY(file.Changed());
+  KRUX_TRY(file.Rename(!before.existed));
   after.sha256 = hash.Finish();
   // The outcome record says that the file is there: the name must survive a power cut as well.
-  return Replaced{std::move(after), fsync(directory.get()) == 0};
+  return Replaced{std::move(after), mode, fsync(directory.get()) == 0};
 }
 
 }  // namespace
@@ -248,12 +266,10 @@ Answer FsWrite(const Request& request, const Content& content) {
   };
   if (Result<void> fits = CheckExpected(request, *place, *before); !fits)
     return refused(fits.error());
-  // Never set-user-ID or set-group-ID, whatever the old file had.
-  const mode_t mode = before->existed ? place->stat.st_mode & kPermissions : kNewFile;
-  Result<Replaced> replaced = Replace(*place, !before->existed, mode, content);
+  Result<Replaced> replaced = Replace(*place, *before, content);
   if (!replaced) return refused(replaced.error());
   const State& after = replaced->after;
-  answer.data.Set("mode", static_cast<unsigned>(mode));
+  answer.data.Set("mode", static_cast<unsigned>(replaced->mode));
   answer.data.Set("after", cbor::Map{{"bytes", after.bytes}, {"sha256", after.sha256}});
   if (!replaced->durable) {
     answer.code = ExitCode::kFailed;

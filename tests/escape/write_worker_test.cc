@@ -4,6 +4,7 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -155,6 +156,28 @@ TEST_P(WriteWorkerTest, ASetuidFileLosesItsBitAndAnotherNameKeepsItsContent) {
   EXPECT_EQ(Content(outside_.path() + "/tool"), kOld);
 }
 
+TEST_P(WriteWorkerTest, AnotherGroupOfTheOldFileGainsNothing) {
+  work_.Write("shared", kOld);
+  ASSERT_EQ(chown(In("shared").c_str(), caller_, 4711), 0);
+  ASSERT_EQ(chmod(In("shared").c_str(), 0660), 0);
+  EXPECT_EQ(Write("shared").code, 0);
+  ExpectOwned("shared", 0600);
+  // Also where the new file has a foreign group, the directory's: nobody here can tell it from the
+  // old one's.
+  MakeDir("setgid");
+  ASSERT_EQ(chown(In("setgid").c_str(), caller_, 4712), 0);
+  ASSERT_EQ(chmod(In("setgid").c_str(), 02775), 0);
+  work_.Write("setgid/file", kOld);
+  ASSERT_EQ(chown(In("setgid/file").c_str(), caller_, 4711), 0);
+  ASSERT_EQ(chmod(In("setgid/file").c_str(), 0660), 0);
+  const Answer answer = Write("setgid/file");
+  EXPECT_EQ(answer.code, 0) << cbor::Diagnostic(answer.meta);
+  struct stat stat = {};
+  ASSERT_EQ(lstat(In("setgid/file").c_str(), &stat), 0);
+  EXPECT_EQ(stat.st_uid, caller_);
+  EXPECT_EQ(stat.st_mode, S_IFREG | 0600u);
+}
+
 TEST_P(WriteWorkerTest, TheInputComesThroughAndTheReceiptCountsIt) {
   std::string text;
   for (int i = 0; i < 100'000; ++i) text += static_cast<char>(i * 7 >> 2);
@@ -231,7 +254,29 @@ TEST_P(WriteWorkerTest, LandlockHoldsWhereOnlyAPartOfWorkWasGranted) {
   ExpectOwned("docs/file", 0644);
 }
 
-// The row above with the layer off: then nothing stops the write, so it is Landlock that did.
+// Files of a file system that cannot map owners would belong to nobody: refused, with the reason.
+TEST(WriteWorkerIdmap, WithoutAMapOfOwnersThereIsNoTemplateToWriteIn) {
+  auto harness = SpawndHarness::Start({});
+  ASSERT_TRUE(harness) << harness.error().message;
+  const ScratchDir parts, work(SpawndHarness::kClientId);
+  for (const char* part : {"/lower", "/upper", "/work"})
+    ASSERT_EQ(mkdir((parts.path() + part).c_str(), 0777), 0);
+  const std::string options = "lowerdir=" + parts.path() + "/lower,upperdir=" + parts.path() +
+                              "/upper,workdir=" + parts.path() + "/work";
+  if (mount("overlay", work.path().c_str(), "overlay", 0, options.c_str()) != 0)
+    GTEST_SKIP() << "no overlayfs here";
+  ASSERT_EQ(chmod(work.path().c_str(), 0777), 0);
+  const Result<Spec> read = (*harness)->Prepare(work.path(), WorkClass::kFs, false);
+  const Result<Spec> write = (*harness)->Prepare(work.path(), WorkClass::kWrite, true);
+  umount2(work.path().c_str(), MNT_DETACH);
+  EXPECT_TRUE(read) << "reading goes on: " << read.error().message;
+  ASSERT_FALSE(write);
+  EXPECT_EQ(write.error().code, ExitCode::kSandbox);
+  EXPECT_NE(write.error().message.find("would not belong to the caller"), std::string::npos)
+      << write.error().message;
+}
+
+// LandlockHolds… with the layer off: then nothing stops the write, so it is Landlock that did.
 TEST(WriteWorkerLayerOff, WithoutLandlockTheWholeOfWorkIsWritten) {
   HarnessOptions options;
   options.hooks = true;

@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include <filesystem>
@@ -119,6 +120,39 @@ TEST(FsWriteTest, PermissionsStayAndSetuidGoes) {
     EXPECT_EQ(Mode(tree / "file"), mode & 0777u) << std::oct << mode;
     EXPECT_EQ(served.Number("mode"), mode & 0777u);
   }
+}
+
+// The new file has the caller's group: what the old group might do with it is not the new one's.
+TEST(FsWriteTest, AnotherGroupGainsNothing) {
+  if (geteuid() != 0) GTEST_SKIP() << "giving files away needs root";
+  TempTree tree;
+  const std::pair<mode_t, mode_t> rows[] = {{0660, 0600}, {0664, 0644}, {0640, 0600},
+                                            {0777, 0777}, {0750, 0700}, {0606, 0606}};
+  for (const auto& [old_mode, new_mode] : rows) {
+    tree.Write("file", "old");
+    ASSERT_EQ(chown((tree / "file").c_str(), 0, 4711), 0);
+    ASSERT_EQ(chmod((tree / "file").c_str(), old_mode), 0);
+    EXPECT_EQ(Write(tree, "file", "new").code, ExitCode::kOk);
+    EXPECT_EQ(Mode(tree / "file"), new_mode) << std::oct << old_mode;
+  }
+}
+
+TEST(FsWriteTest, TheMaskOfAnAccessListIsNoPermissionOfTheGroup) {
+  TempTree tree;
+  tree.Write("file", "old");
+  // acl(5), as the kernel stores it: user::rw-, user:4711:rw-, group::---, mask::rw-, other::---.
+  const struct {
+    uint32_t version;
+    struct {
+      uint16_t tag, perm;
+      uint32_t id;
+    } entries[5];
+  } acl = {2, {{1, 6, ~0u}, {2, 6, 4711}, {4, 0, ~0u}, {16, 6, ~0u}, {32, 0, ~0u}}};
+  if (setxattr((tree / "file").c_str(), "system.posix_acl_access", &acl, sizeof acl, 0) != 0)
+    GTEST_SKIP() << "no access lists on this file system";
+  ASSERT_EQ(Mode(tree / "file"), 0660u);
+  EXPECT_EQ(Write(tree, "file", "new").code, ExitCode::kOk);
+  EXPECT_EQ(Mode(tree / "file"), 0600u);
 }
 
 // Regression of a danger, not of a defect: a file rewritten in place would change under its other
