@@ -74,7 +74,9 @@ cbor::Bytes WorkerRequest(const Spec& spec, const LayerRow& row, const Scene& sc
   runtime::Request request;
   request.capability = row.program;
   std::string word = scene.work().path();
-  if (std::strcmp(row.program, "worker.map_executable") == 0) word += "/file";
+  for (const char* reads_file : {"worker.map_executable", "worker.write_in_place"}) {
+    if (std::strcmp(row.program, reads_file) == 0) word += "/file";
+  }
   request.args = cbor::Map{{"words", cbor::Array{word}}};
   for (const PathRule& rule : spec.landlock)
     request.grants.push_back({rule.path, rule.read, rule.write, rule.exec});
@@ -105,7 +107,7 @@ std::string RunWithout(const LayerRow& row, const Switches& switches, bool recei
     found->prepare(scene);
   }
   Result<Spec> spec = (*harness)->Prepare(scene.work().path(), row.work_class,
-                                          row.work_class == WorkClass::kExec && scene.writable);
+                                          row.work_class != WorkClass::kFs && scene.writable);
   if (!spec) return Refused(spec.error(), "mount");
   spec->limits = scene.limits;
   std::string said;
