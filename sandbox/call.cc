@@ -181,13 +181,17 @@ Result<Call> Call::Start(const CallWorld& world, const Template& t, Spec spec,
   Result<Cloned> child =
       CloneProcess(WorkerNamespaces() & ~world.hooks.skip_namespaces, call.leaf_.fd());
   if (child && child->pid == 0) RunChild(plan);
-  if (t.spec.work_class == WorkClass::kExec && t.spec.work_writable) {
+  if (child && t.spec.work_writable) {
     call.work_ = UniqueFd(open(t.work_path.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
   }
   const bool returned = setns(world.inner->mount_ns.get(), CLONE_NEWNS) == 0;
   munmap(plan.context.result_map, kResultDataOffset + call.spec_.limits.result_bytes);
   if (!returned)
     _exit(ToInt(ExitCode::kSandbox));  // lost in a template: the supervisor starts anew
+  // clone(2): ENOSPC is a limit of user_namespaces(7), and the one that fills up is ours.
+  if (!child && child.error().sys_errno == ENOSPC) {
+    return Fail(ExitCode::kBusy, "net", "too many sandboxes are still being taken down; retry");
+  }
   if (!child) return std::unexpected(std::move(child.error()));
 
   call.pid_ = child->pid;

@@ -138,6 +138,21 @@ Result<void> CloseAllBut(std::vector<int> keep) {
   return {};
 }
 
+// namespaces(7): /proc/sys/user is the reader's own user namespace. A container may have mounted it
+// read-only; then the kernel's own bound stands, and kruxd's of calls in flight.
+void BoundNetNamespaces(uint64_t most) {
+  constexpr const char* kFile = "sys/user/max_net_namespaces";
+  const std::string number = std::to_string(most) + "\n";
+  const UniqueFd proc(open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC));
+  Result<void> written = WriteFileAt(proc.get(), kFile, number);
+  const Result<std::string> read = ReadFileAt(proc.get(), kFile, 64);
+  if (written && (!read || *read != number))
+    written = Fail(ExitCode::kSandbox, kFile, "does not read back");
+  if (!written)
+    std::fprintf(stderr, "krux-spawnd: network namespaces are not bounded: %s\n",
+                 written.error().message.c_str());
+}
+
 int InheritedFilters(int proc_fd) {
   const Result<std::string> status = ReadFileAt(proc_fd, "self/status");
   const size_t at = status ? status->find("Seccomp_filters:") : std::string::npos;
@@ -186,6 +201,7 @@ Result<InnerWorld> EnterInner(const SpawndFlags& flags) {
   const auto fail = [](const char* stage) { return SysError(ExitCode::kSandbox, stage, errno); };
   InnerWorld world;
   umask(0);
+  BoundNetNamespaces(flags.hooks.net_namespaces != 0 ? flags.hooks.net_namespaces : kNetNamespaces);
   world.null = UniqueFd(open("/dev/null", O_RDWR | O_CLOEXEC));
   if (!world.null.valid()) return fail("open /dev/null");
   if (mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0)

@@ -30,6 +30,11 @@ SpawndFlags ParseSpawndFlags(int argc, char** argv);
 // When the lifeline ends or this process dies, the second and with it every worker is killed.
 int RunOuter(const SpawndFlags& flags, char** argv);
 
+// Network namespaces that may exist at once below spawnd's user namespace, its own with them. The
+// kernel takes them down later than their processes, one after another; more calls than that are
+// refused (72) and never share one.
+inline constexpr uint64_t kNetNamespaces = 256;
+
 // Second process: what it stands on once it is inside.
 struct InnerWorld {
   UniqueFd proc;      // own proc mount, subset=pid

@@ -114,6 +114,8 @@ TestHooks ParseTestHooks(int argc, char** argv) {
   for (int n = 0; const char* number = FlagValue(argc, argv, "--test-open", n); ++n) {
     if (hooks.opened_count < kMaxOpened) hooks.opened[hooks.opened_count++] = std::atoi(number);
   }
+  if (const char* number = FlagValue(argc, argv, "--test-net-namespaces", 0))
+    hooks.net_namespaces = std::strtoull(number, nullptr, 10);
   const bool opened = (hooks.skip_steps & (1u << static_cast<uint32_t>(Step::kSeccomp))) != 0 ||
                       hooks.Weak(kSeccompI386) || hooks.Weak(kSeccompX32) ||
                       hooks.Weak(kHostRoot) || hooks.opened_count > 0;

@@ -43,7 +43,8 @@ struct TestHooks {
   bool without_own_filter = false;
   int opened[kMaxOpened] = {};  // --test-open NUMBER: system calls that the filter lets through
   size_t opened_count = 0;
-  int host_root_fd = -1;  // set by EnterInner for kHostRoot
+  uint64_t net_namespaces = 0;  // --test-net-namespaces NUMBER: instead of kNetNamespaces
+  int host_root_fd = -1;        // set by EnterInner for kHostRoot
 
   bool Weak(Weakening what) const { return (weak & (1u << what)) != 0; }
 };
