@@ -137,6 +137,12 @@ Mixed Pick(int number, const std::string& work) {
     return cbor::Map{{"argv", std::move(argv)}, {"timeout_ms", ms}};
   };
   switch (number % 20) {
+    case 4:
+      return {
+          "write",
+          "fs.write",
+          {{"path", work + "/written-" + std::to_string(number % 400)}, {"content", "new content"}},
+          ExitCode::kOk};
     case 5:
     case 6:
       return {"list", "fs.list", {{"path", work}}, ExitCode::kOk};
