@@ -57,40 +57,31 @@ using policy::Risk;
 using sandbox::WorkClass;
 
 constexpr std::string_view kWriteNotes =
-    "The new content goes into a file of its own in the same directory (`.krux-` and sixteen hex "
-    "digits), is synced, and takes the place of the old file by rename; then the directory is "
-    "synced. "
-    "So readers see the old file or the new one, another name (hard link) of the old file keeps "
-    "the "
-    "old content, and a call that is killed leaves the old file, or the new one, and at most that "
-    "one "
-    "file beside it. A file that exists keeps its permission bits, without set-user-ID, "
-    "set-group-ID "
-    "and sticky; a new one gets 0644. Owner and group are the caller's; access lists and extended "
-    "attributes are not carried over. Where the old file had another group or an access list, the "
-    "group gets no more than others had. The directory must exist. A file that the caller may not "
-    "write "
-    "or read is not replaced, although rename(2) would do it.\n\n"
-    "Links on the way are followed where they are relative and stay inside the grant, at most 40 "
-    "of "
-    "them; the last name is never followed: a link, a directory, a pipe, a socket or a device "
-    "there "
-    "is refused (65). Each name is opened by itself, `O_PATH|O_NOFOLLOW`, from the directory "
-    "before "
-    "it, and the path that results is matched against the policy again. openat2(2) would resolve a "
-    "path in one step, but takes its mode through a pointer, which no filter can follow; without "
-    "it "
-    "the filter of this class sees every mode and every flag, and refuses set-user-ID bits, links "
-    "to "
-    "write through, and any way to open an existing file for writing.\n\n"
-    "The answer holds size and SHA-256 of the file `before` and `after`, and so does the outcome "
-    "record. `expect` makes the call fail (1), with the file as it is, unless the file is what the "
-    "caller believes; a file that somebody else changes while the call runs is not replaced, "
-    "except "
-    "in the instant between the last look and the rename. Files that tools run or obey unasked "
-    "(git "
-    "hooks, CI, Makefile, package.json, shell start files, instructions to agents: "
-    "`runtime/write_risk.cc`) are risk `elevated`.";
+    R"(The new content goes into a file of its own in the same directory (`.krux-` and sixteen hex
+digits), is synced, and takes the place of the old file by rename; then the directory is synced. So
+readers see the old file or the new one, another name (hard link) of the old file keeps the old
+content, and a call that is killed leaves the old file, or the new one, and at most that one file
+beside it. A file that exists keeps its permission bits, without set-user-ID, set-group-ID and
+sticky; a new one gets 0644. Owner and group are the caller's; access lists and extended attributes
+are not carried over. Where the old file had another group or an access list, the group gets no more
+than others had. The directory must exist. A file that the caller may not write or read is not
+replaced, although rename(2) would do it.
+
+Links on the way are followed where they are relative and stay inside the grant, at most 40 of them;
+the last name is never followed: a link, a directory, a pipe, a socket or a device there is refused
+(65). Each name is opened by itself, `O_PATH|O_NOFOLLOW`, from the directory before it, and the path
+that results is matched against the policy again. openat2(2) would resolve a path in one step, but
+takes its mode through a pointer, which no filter can follow. Without it the filter of this class
+sees every mode and every flag, and refuses set-user-ID bits and every way to open a file that
+exists for writing; the one that makes files makes new ones, of mode 0600.
+
+The answer holds size and SHA-256 of the file `before` and `after`, and so does the outcome record.
+`expect` makes the call fail (1), with the file as it is, unless the file is what the caller
+believes; a file that somebody else changes while the call runs is not replaced, except in the
+instant between the last look and the rename. Files that tools run or obey unasked (git hooks, CI,
+Makefile, package.json, shell start files, instructions to agents: `runtime/write_risk.cc`) are risk
+`elevated`; a link that leads to one is refused. On a file system that cannot map file owners
+(overlayfs) krux as root refuses to write at all (71): new files would not be the caller's.)";
 
 constexpr Capability kCatalog[] = {
     {"fs.read", "read the bytes of a regular file",
