@@ -53,6 +53,13 @@ int RunAuditVerify(const AuditOptions& options);  // tools/audit.cc
 int RunAuditTail(const AuditOptions& options);
 int RunAuditShow(const AuditOptions& options);
 
+struct CatOptions {
+  std::string log_dir;  // empty: of the gateway of this user
+  uint64_t from = 0, to = UINT64_MAX;
+  bool json_lines = false;  // else diagnostic notation
+};
+int RunAuditCat(const CatOptions& options);  // tools/audit_cat.cc
+
 struct DoctorOptions {
   bool needs_degraded = false;  // prints only what --allow-degraded must name here
   bool no_probe = false;        // skips the live sandbox

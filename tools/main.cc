@@ -29,6 +29,7 @@ struct Options {
   CallOptions call;
   GatewayCommandOptions gateway;
   AuditOptions audit;
+  CatOptions cat;
   DoctorOptions doctor;
   std::string capability;
   std::string topic;
@@ -161,6 +162,17 @@ void AddAudit(CLI::App* app, Options* o) {
   add("show", "the record SEQ, with the intent and the outcome of its call", RunAuditShow)
       ->add_option("seq", o->audit.seq, "number of the record")
       ->required();
+  CLI::App* cat = audit->add_subcommand(
+      "cat", "every record as CBOR, with its openings, also of a damaged log (65 then)");
+  cat->add_option("--log", o->cat.log_dir,
+                  "the folder of one log (default: of this user's gateway)");
+  cat->add_option("--from", o->cat.from, "the first record");
+  cat->add_option("--to", o->cat.to, "the last record");
+  cat->add_option_function<std::string>(
+         "-o,--output", [o](const std::string& word) { o->cat.json_lines = word == "jsonl"; },
+         "diag (diagnostic notation, the default) or jsonl")
+      ->check(CLI::IsMember({"diag", "jsonl"}));
+  cat->callback([o] { o->command = [o](Format) { return RunAuditCat(o->cat); }; });
 }
 
 void AddSimple(CLI::App* app, Options* o) {
