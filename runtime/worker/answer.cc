@@ -46,8 +46,10 @@ bool WriteAnswer(const sandbox::WorkerContext& context, const Answer& answer) {
     meta = Encode(Refusal(ExitCode::kInternal, "the answer does not fit its result"));
     data_bytes = 0;
   }
-  std::memcpy(context.result_map + sandbox::kResultMetaOffset, meta.data(), meta.size());
   auto* header = reinterpret_cast<sandbox::ResultHeader*>(context.result_map);
+  // An earlier answer counts until here; from here to the end there is none.
+  __atomic_store_n(&header->magic, 0u, __ATOMIC_SEQ_CST);
+  std::memcpy(context.result_map + sandbox::kResultMetaOffset, meta.data(), meta.size());
   header->meta_bytes = static_cast<uint32_t>(meta.size());
   header->data_bytes = data_bytes;
   __atomic_store_n(&header->magic, sandbox::kResultMagic, __ATOMIC_RELEASE);

@@ -221,7 +221,8 @@ struct Replaced {
   bool durable;  // the directory as well
 };
 
-Result<Replaced> Replace(const Found& place, const State& before, const Content& content) {
+Result<Replaced> Replace(const Found& place, const State& before, const Content& content,
+                         const std::function<void()>& about_to) {
   // Opened first: where the directory cannot be synced, nothing is changed.
   const UniqueFd directory(
       openat(place.parent.get(), ".", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
@@ -240,6 +241,7 @@ Result<Replaced> Replace(const Found& place, const State& before, const Content&
   }
   const mode_t mode = KRUX_TRY(file.Finish(before));
   if (before.existed && !Unchanged(place)) KRUX_TRY(file.Changed());
+  about_to();
   KRUX_TRY(file.Rename(!before.existed));
   after.sha256 = hash.Finish();
   // The outcome record says that the file is there: the name must survive a power cut as well.
@@ -248,7 +250,8 @@ Result<Replaced> Replace(const Found& place, const State& before, const Content&
 
 }  // namespace
 
-Answer FsWrite(const Request& request, const Content& content) {
+Answer FsWrite(const Request& request, const Content& content,
+               const std::function<void(const Answer&)>& about_to) {
   Result<Found> place = LocatePlace(request);
   if (!place) {
     if (place.error().code != ExitCode::kNotFound) return Refusal(place.error());
@@ -266,7 +269,12 @@ Answer FsWrite(const Request& request, const Content& content) {
   };
   if (Result<void> fits = CheckExpected(request, *place, *before); !fits)
     return refused(fits.error());
-  Result<Replaced> replaced = Replace(*place, *before, content);
+  Result<Replaced> replaced = Replace(*place, *before, content, [&] {
+    Answer ended = answer;
+    ended.code = ExitCode::kFailed;
+    ended.message = Quote(place->path) + " was being replaced; read it to see whether it was";
+    about_to(ended);
+  });
   if (!replaced) return refused(replaced.error());
   const State& after = replaced->after;
   answer.data.Set("mode", static_cast<unsigned>(replaced->mode));

@@ -24,7 +24,7 @@ constexpr char kNothing[] = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca49
 constexpr char kOld[] = "cba06b5736faf67e54b07b561eae94395e774c517a7d910a54369e1263ccfbd4";
 constexpr char kNew[] = "11507a0e2f5e69d5dfa40a62a1bd7b6ee57e6bcd85c67c9b8431b36fff21c437";
 
-std::string Content(const std::string& path) {
+std::string FileContent(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
   std::ostringstream text;
   text << file.rdbuf();
@@ -82,7 +82,7 @@ TEST(FsWriteTest, ANewFileHasItsContentAndMode0644WhateverTheUmask) {
         Write(WriteTo(tree.path(), tree / name, "new"), {.before = [mask] { umask(mask); }});
     EXPECT_EQ(served.exit, 0);
     EXPECT_EQ(served.code, ExitCode::kOk) << served.message;
-    EXPECT_EQ(Content(tree / name), "new");
+    EXPECT_EQ(FileContent(tree / name), "new");
     EXPECT_EQ(Mode(tree / name), 0644u);
     EXPECT_EQ(*Field(served, "before", "existed"), cbor::Value(false));
     EXPECT_EQ(Field(served, "before", "sha256"), nullptr);
@@ -97,7 +97,7 @@ TEST(FsWriteTest, AnOldFileIsReplacedAndItsDigestTold) {
   tree.Write("file", "old");
   const Served served = Write(tree, "file", "new");
   EXPECT_EQ(served.code, ExitCode::kOk) << served.message;
-  EXPECT_EQ(Content(tree / "file"), "new");
+  EXPECT_EQ(FileContent(tree / "file"), "new");
   EXPECT_EQ(*Field(served, "before", "existed"), cbor::Value(true));
   EXPECT_EQ(*Field(served, "before", "bytes"), cbor::Value(3u));
   EXPECT_EQ(Digest(served, "before"), kOld);
@@ -105,7 +105,7 @@ TEST(FsWriteTest, AnOldFileIsReplacedAndItsDigestTold) {
   EXPECT_EQ(served.Text("path"), tree / "file");
   const Served empty = Write(tree, "file", "");
   EXPECT_EQ(empty.code, ExitCode::kOk) << empty.message;
-  EXPECT_EQ(Content(tree / "file"), "");
+  EXPECT_EQ(FileContent(tree / "file"), "");
   EXPECT_EQ(Digest(empty, "before"), kNew);
   EXPECT_EQ(Digest(empty, "after"), kNothing);
 }
@@ -163,8 +163,8 @@ TEST(FsWriteTest, AnotherNameOfTheOldFileKeepsTheOldContent) {
   ASSERT_EQ(link((tree / "file").c_str(), (outside / "other").c_str()), 0);
   const UniqueFd open_before(open((tree / "file").c_str(), O_RDONLY | O_CLOEXEC));
   EXPECT_EQ(Write(tree, "file", "new").code, ExitCode::kOk);
-  EXPECT_EQ(Content(tree / "file"), "new");
-  EXPECT_EQ(Content(outside / "other"), "old");
+  EXPECT_EQ(FileContent(tree / "file"), "new");
+  EXPECT_EQ(FileContent(outside / "other"), "old");
   char text[8] = {};
   EXPECT_EQ(pread(open_before.get(), text, sizeof text, 0), 3);
   EXPECT_STREQ(text, "old");
@@ -183,7 +183,7 @@ TEST(FsWriteTest, OnlyRegularFilesAreReplaced) {
     EXPECT_EQ(served.code, ExitCode::kBadData) << name << ": " << served.message;
     EXPECT_EQ(served.data.Find("after"), nullptr) << name;
   }
-  EXPECT_EQ(Content(tree / "target"), "old");
+  EXPECT_EQ(FileContent(tree / "target"), "old");
   EXPECT_TRUE(std::filesystem::is_symlink(tree / "link"));
   EXPECT_FALSE(std::filesystem::exists(tree / "nowhere"));
   EXPECT_EQ(Leftovers(tree.path()), "");
@@ -200,7 +200,7 @@ TEST(FsWriteTest, LinksOnTheWayAreFollowedInsideTheGrantAndNowhereElse) {
   EXPECT_EQ(served.code, ExitCode::kOk) << served.message;
   EXPECT_EQ(served.Text("path"), tree / "dir/file");
   EXPECT_EQ(Write(tree, "deep/up/other", "new").code, ExitCode::kOk);
-  EXPECT_EQ(Content(tree / "dir/other"), "new");
+  EXPECT_EQ(FileContent(tree / "dir/other"), "new");
   for (const char* name : {"absolute/file", "climbs/file"}) {
     EXPECT_EQ(Write(tree, name, "new").code, ExitCode::kDenied) << name;
   }
@@ -231,7 +231,7 @@ TEST(FsWriteTest, TheScopesAreMatchedOnThePathThatItReallyIs) {
   request.write_scope = ScopeOf({"${WORK}/**"}, tree.path());
   request.read_scope = ScopeOf({"${WORK}/docs/**"}, tree.path());
   EXPECT_EQ(Write(request).code, ExitCode::kDenied) << "its digest would be told";
-  EXPECT_EQ(Content(tree / "src/file"), "old");
+  EXPECT_EQ(FileContent(tree / "src/file"), "old");
 }
 
 TEST(FsWriteTest, APlaceThatIsRiskierThanItsNameIsRefused) {
@@ -259,12 +259,12 @@ TEST(FsWriteTest, WhatIsExpectedIsAPrecondition) {
   EXPECT_EQ(wrong.data.Find("after"), nullptr);
   EXPECT_EQ(expecting("file", "absent").code, ExitCode::kFailed);
   EXPECT_EQ(expecting("absent", kOld).code, ExitCode::kFailed);
-  EXPECT_EQ(Content(tree / "file"), "old");
+  EXPECT_EQ(FileContent(tree / "file"), "old");
   EXPECT_FALSE(std::filesystem::exists(tree / "absent"));
   EXPECT_EQ(expecting("file", kOld).code, ExitCode::kOk);
-  EXPECT_EQ(Content(tree / "file"), "new");
+  EXPECT_EQ(FileContent(tree / "file"), "new");
   EXPECT_EQ(expecting("absent", "absent").code, ExitCode::kOk);
-  EXPECT_EQ(Content(tree / "absent"), "new");
+  EXPECT_EQ(FileContent(tree / "absent"), "new");
 }
 
 TEST(FsWriteTest, ContentOfEverySizeComesWholeFromTheMemfd) {
@@ -276,7 +276,7 @@ TEST(FsWriteTest, ContentOfEverySizeComesWholeFromTheMemfd) {
     request.args.Set("content", cbor::Map{{"bytes", uint64_t{size}}, {"sha256", cbor::Bytes(32)}});
     const Served served = Write(request, {.input = content});
     EXPECT_EQ(served.code, ExitCode::kOk) << served.message;
-    EXPECT_TRUE(Content(tree / "file") == content) << size;
+    EXPECT_TRUE(FileContent(tree / "file") == content) << size;
     EXPECT_EQ(*Field(served, "after", "bytes"), cbor::Value(uint64_t{size}));
   }
   Request request = WriteTo(tree.path(), tree / "file", "");
@@ -296,9 +296,31 @@ TEST(FsWriteTest, AWriteThatFailsHalfwayLeavesTheOldFileAndNothingElse) {
                               }});
   EXPECT_EQ(served.code, ExitCode::kFailed) << served.message;
   EXPECT_NE(served.message.find("nothing was changed"), std::string::npos) << served.message;
-  EXPECT_EQ(Content(tree / "file"), "old");
+  EXPECT_EQ(FileContent(tree / "file"), "old");
   EXPECT_EQ(Digest(served, "before"), kOld);
   EXPECT_EQ(Leftovers(tree.path()), "");
+}
+
+// The last moment at which a killed writer has changed nothing: by then its answer says what stood
+// there.
+TEST(FsWriteTest, BeforeTheRenameItSaysWhatStoodThere) {
+  TempTree tree;
+  tree.Write("file", "old");
+  const Request request = WriteTo(tree.path(), tree / "file", "new");
+  const Result<Content> content = Content::Of(request, "content", {});
+  ASSERT_TRUE(content);
+  int calls = 0;
+  const Answer answer = FsWrite(request, *content, [&](const Answer& so_far) {
+    ++calls;
+    EXPECT_EQ(so_far.code, ExitCode::kFailed);
+    EXPECT_EQ(*so_far.data.Find("before")->map()->Find("sha256"), cbor::Value(kOld));
+    EXPECT_EQ(so_far.data.Find("after"), nullptr);
+    EXPECT_EQ(FileContent(tree / "file"), "old");
+    EXPECT_NE(Leftovers(tree.path()), "") << "the new content lies beside it";
+  });
+  EXPECT_EQ(calls, 1);
+  EXPECT_EQ(answer.code, ExitCode::kOk) << answer.message;
+  EXPECT_EQ(FileContent(tree / "file"), "new");
 }
 
 TEST(FsWriteTest, WithoutTheRightToWriteNothingIsReplaced) {
@@ -319,8 +341,8 @@ TEST(FsWriteTest, WithoutTheRightToWriteNothingIsReplaced) {
     const Served served = Write(WriteTo(tree.path(), tree / name, "new"), {.before = before});
     EXPECT_EQ(served.code, ExitCode::kFailed) << name << ": " << served.message;
   }
-  EXPECT_EQ(Content(tree / "file"), "old");
-  EXPECT_EQ(Content(tree / "dir/file"), "old");
+  EXPECT_EQ(FileContent(tree / "file"), "old");
+  EXPECT_EQ(FileContent(tree / "dir/file"), "old");
   EXPECT_FALSE(std::filesystem::exists(tree / "dir/fresh"));
   chmod((tree / "dir").c_str(), 0755);
 }
