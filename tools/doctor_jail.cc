@@ -80,7 +80,7 @@ Result<Verdict> Try(gateway::Client& client, const std::string& scratch,
   cbor::Array argv{inside};
   for (std::string& word : KRUX_TRY(bait.Lay(program.bait))) argv.emplace_back(std::move(word));
   const gateway::Reply reply =
-      KRUX_TRY(client.Call("proc.exec", {{"argv", std::move(argv)}, {"timeout_ms", 20'000u}}));
+      KRUX_TRY(client.Call("proc.exec", {{"argv", std::move(argv)}, {"timeout_ms", 60'000u}}));
   // A call that never came to be says nothing about the program: the sandbox itself is missing.
   if (reply.code == ExitCode::kSandbox) return Fail(ExitCode::kSandbox, "jail", reply.message);
   std::string said = KRUX_TRY(reply.output.ReadAll());

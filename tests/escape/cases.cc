@@ -365,7 +365,7 @@ const std::vector<EscapeCase> kCases = {
     {"seccomp_override", "chmod: EPERM", Control::kCaller, nullptr},
     {"landlock_widen", "mkfifo: EACCES", Control::kCaller, nullptr},
     {"machine_control", "kexec_load: EPERM", Control::kRoot, nullptr},
-    {"junk_syscalls", "7140 calls made", Control::kNone, GiveSecret},
+    {"junk_syscalls", "4165 calls made", Control::kNone, GiveSecret},
     {"host_settings", "sethostname: EPERM", Control::kRoot, nullptr},
     // more than its share
     {"raise_limits", "setrlimit: EPERM", Control::kCaller, nullptr},

@@ -35,10 +35,10 @@ TEST_P(EscapeTest, IsContained) {
 
   Result<Spec> spec = (*harness)->Prepare(scene.work().path(), WorkClass::kExec, scene.writable);
   ASSERT_TRUE(spec) << spec.error().message;
-  scene.limits.wall_ms = 15'000;
+  scene.limits.wall_ms = 45'000;
   spec->limits = scene.limits;
   spec->request = ExecRequest(*spec, scene);
-  const Result<Event> event = (*harness)->RunToEnd(*spec);
+  const Result<Event> event = (*harness)->RunToEnd(*spec, nullptr, 60'000);
   ASSERT_TRUE(event) << event.error().message;
   const std::string verdict = Verdict(*event);
   EXPECT_EQ(verdict.find(std::string("contained: ") + row().how), 0u) << verdict;

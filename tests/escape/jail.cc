@@ -9,7 +9,7 @@ cbor::Bytes ExecRequest(const Spec& spec, const Scene& scene) {
   request.capability = "proc.exec";
   cbor::Array words;
   for (const std::string& word : scene.Command()) words.emplace_back(word);
-  request.args = cbor::Map{{"argv", words}, {"cwd", scene.work().path()}, {"timeout_ms", 10000u}};
+  request.args = cbor::Map{{"argv", words}, {"cwd", scene.work().path()}, {"timeout_ms", 40000u}};
   for (const PathRule& rule : spec.landlock)
     request.grants.push_back({rule.path, rule.read, rule.write, rule.exec});
   return runtime::EncodeRequest(request).value();
