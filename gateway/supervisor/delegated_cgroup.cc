@@ -50,13 +50,25 @@ void RemoveTree(int parent, const std::string& name) {
   }
 }
 
+// Not gone, and no zombie that a slow init has not reaped yet; proc_pid_stat(5): "pid (comm)
+// state".
+bool Lives(pid_t pid) {
+  std::ifstream file("/proc/" + std::to_string(pid) + "/stat");
+  std::string line;
+  const bool read = static_cast<bool>(std::getline(file, line));
+  const size_t comm = line.rfind(')');
+  if (!read || comm == std::string::npos || comm + 2 >= line.size())
+    return kill(pid, 0) == 0 || errno != ESRCH;
+  return line[comm + 2] != 'Z' && line[comm + 2] != 'X';
+}
+
 // Directories of supervisors that were killed before they could remove them.
 void RemoveStale(int parent) {
   for (const std::string& name : Directories(parent)) {
     if (!name.starts_with(kPrefix)) continue;
     const pid_t pid =
         static_cast<pid_t>(std::strtol(name.c_str() + std::strlen(kPrefix), nullptr, 10));
-    if (pid > 0 && kill(pid, 0) != 0 && errno == ESRCH) RemoveTree(parent, name);
+    if (pid > 0 && !Lives(pid)) RemoveTree(parent, name);
   }
 }
 

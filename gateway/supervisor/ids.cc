@@ -54,7 +54,8 @@ bool InSubordinateRange(const char* file, uid_t id) {
 }
 
 // The owner of /proc/<pid> is the effective uid of a dumpable process; others show 0, so the ids
-// are read from status (proc_pid_status(5)).
+// are read from status (proc_pid_status(5)). A zombie does nothing any more, and not every init
+// reaps soon: the daemons of a supervisor that was killed must not keep their ids from the next.
 bool AnyProcessOf(uid_t id) {
   std::unique_ptr<DIR, int (*)(DIR*)> proc(opendir("/proc"), closedir);
   if (proc == nullptr) return true;
@@ -62,6 +63,7 @@ bool AnyProcessOf(uid_t id) {
     if (entry->d_name[0] < '0' || entry->d_name[0] > '9') continue;
     std::ifstream status(std::string("/proc/") + entry->d_name + "/status");
     for (std::string line; std::getline(status, line);) {
+      if (line.starts_with("State:\tZ") || line.starts_with("State:\tX")) break;
       if (!line.starts_with("Uid:") && !line.starts_with("Gid:")) continue;
       std::istringstream words(line.substr(4));
       for (uint64_t word = 0; words >> word;) {

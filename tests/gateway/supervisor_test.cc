@@ -373,6 +373,22 @@ TEST_F(Supervised, IdsAreFreeRecordedAndKept) {
   EXPECT_EQ(third->audit, first->audit);
 }
 
+TEST_F(Supervised, AZombieHoldsNoId) {
+  if (geteuid() != 0) GTEST_SKIP() << "one uid for all where the caller is not root";
+  const UniqueFd dir(open(root_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  const auto first = ChooseIds(dir.get());
+  ASSERT_TRUE(first.has_value());
+  const pid_t zombie = fork();
+  if (zombie == 0)
+    _exit(setresgid(first->worker, first->worker, first->worker) != 0 ||
+          setresuid(first->worker, first->worker, first->worker) != 0);
+  EXPECT_TRUE(Within(2'000, [&] { return StatusField(zombie, "State").starts_with("Z"); }));
+  const auto second = ChooseIds(dir.get());
+  waitpid(zombie, nullptr, 0);
+  ASSERT_TRUE(second.has_value());
+  EXPECT_EQ(second->worker, first->worker);
+}
+
 TEST(Cgroup2Mount, IsFoundByTypeAndOnlyWhereItCanBeWritten) {
   EXPECT_EQ(FindCgroup2Mount(
                 "31 23 0:28 / /sys/fs/cgroup rw,nosuid shared:4 - cgroup2 cgroup2 rw,nsdelegate\n"),
