@@ -105,15 +105,9 @@ int RunGatewayStop(const GatewayCommandOptions& options) {
   const Output out(options.format);
   const Result<gateway::GatewayPaths> paths = gateway::FindGatewayPaths();
   if (!paths) return out.Complain(paths.error());
-  Result<gateway::Client> admin = gateway::Client::ConnectAdmin(*paths);
-  if (!admin) {
-    if (admin.error().code != ExitCode::kUnreachable) return out.Complain(admin.error());
-    out.Say("no gateway runs; nothing to stop");
-    return 0;
-  }
-  const Result<void> stopped = admin->Stop();
+  const Result<bool> stopped = gateway::StopGateway(*paths);
   if (!stopped) return out.Complain(stopped.error());
-  out.Say("the gateway has stopped");
+  out.Say(*stopped ? "the gateway has stopped" : "no gateway runs; nothing to stop");
   return 0;
 }
 

@@ -206,6 +206,20 @@ Result<Client> EnsureGateway(const GatewayPaths& paths, const StartOptions& opti
   }
 }
 
+Result<bool> StopGateway(const GatewayPaths& paths, int timeout_ms) {
+  const uint64_t deadline_ms = NowMs() + static_cast<uint64_t>(timeout_ms);
+  for (;;) {
+    auto admin = Client::ConnectAdmin(paths, kHelloMs);
+    const Result<void> stopped = admin ? admin->Stop() : std::unexpected(admin.error());
+    if (stopped) return true;
+    if (!MayAskAgain(stopped.error())) return std::unexpected(stopped.error());
+    // Whether the request was taken or not: it is over when nobody holds the lock.
+    if (!paths.service && !SupervisorLives(paths)) return admin.has_value();
+    if (NowMs() >= deadline_ms) return std::unexpected(stopped.error());
+    poll(nullptr, 0, kPollMs);
+  }
+}
+
 Result<OpenedSession> OpenSession(const GatewayPaths& paths, const StartOptions& options,
                                   const WorkDir& work, std::string_view profile) {
   const uint64_t deadline_ms = NowMs() + static_cast<uint64_t>(options.start_timeout_ms);

@@ -33,6 +33,9 @@ struct StartOptions {
 
 Result<Client> EnsureGateway(const GatewayPaths& paths, const StartOptions& options);
 
+// Ends the gateway, also one whose daemons are just being replaced. False: none ran.
+Result<bool> StopGateway(const GatewayPaths& paths, int timeout_ms = 20'000);
+
 struct OpenedSession {
   Client client;
   OpenReply session;
