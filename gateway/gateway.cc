@@ -36,7 +36,7 @@ Gateway::Gateway(EventLoop& loop, const Clock& clock, Random& random, Channel au
       opens_line_({{settings_.limits.bounds.opens, settings_.limits.bounds.opens_waiting},
                    {settings_.limits.bounds.opens, settings_.limits.bounds.opens_waiting}}) {}
 
-Result<void> Gateway::Start(const std::function<void()>& on_recorded) {
+Result<void> Gateway::Start(const std::function<void(bool)>& on_started) {
   KRUX_TRY(audit_.Start([this] {
     Log(LogLevel::kError, "kruxd", "krux-auditd is gone: every call ends with 74");
     pipeline_.OnAuditGone();
@@ -47,13 +47,13 @@ Result<void> Gateway::Start(const std::function<void()>& on_recorded) {
                           pipeline_.OnSpawnGone();
                         }));
   audit_.Append(audit::AdminDraft("gateway started", settings_.started),
-                [on_recorded](const Appended& appended) {
+                [this, on_started](const Appended& appended) {
                   const bool durable =
                       appended.what != Appended::What::kSilent && appended.error.empty();
                   if (!durable)
                     Log(LogLevel::kError, "kruxd",
                         "the start of the gateway could not be recorded: " + appended.error);
-                  if (durable && on_recorded) on_recorded();
+                  if (on_started && !audit_.gone()) on_started(durable);
                 });
   ArmTick();
   return {};

@@ -37,9 +37,10 @@ class Gateway {
   Gateway(const Gateway&) = delete;
   Gateway& operator=(const Gateway&) = delete;
 
-  // Begins to listen to krux-auditd and krux-spawnd and records the start; `on_recorded` runs when
-  // that record is durable.
-  Result<void> Start(const std::function<void()>& on_recorded = {});
+  // Begins to listen to krux-auditd and krux-spawnd and records the start. `on_started` hears
+  // whether that record is durable, a second time where it becomes so late, and nothing where
+  // krux-auditd is gone.
+  Result<void> Start(const std::function<void(bool)>& on_started = {});
   // A listening socket, or (tests) one that is connected already.
   Result<void> Listen(UniqueFd listener, Door door);
   void Adopt(Channel channel, Door door);

@@ -146,9 +146,16 @@ Result<int> Main(int argc, char** argv) {
   ReadStopPoint();
   KRUX_TRY(ConfineDaemon());
   injection::Run();
-  KRUX_TRY(gateway.Start([&] { tell({SupervisorMessage::Type::kReady, 0}); }));
-  KRUX_TRY(gateway.Listen(std::move(gateway_door), Door::kAgentDoor));
-  KRUX_TRY(gateway.Listen(std::move(admin_door), Door::kAdminDoor));
+  // The doors open when krux-auditd has answered, whatever it answered: where it cannot even start,
+  // clients wait at them for a generation that can, or for the reason why there is none.
+  KRUX_TRY(gateway.Start([&](bool durable) {
+    if (gateway_door.valid()) {
+      const auto agents = gateway.Listen(std::move(gateway_door), Door::kAgentDoor);
+      const auto operators = gateway.Listen(std::move(admin_door), Door::kAdminDoor);
+      if (!agents || !operators) loop.Exit(ToInt(ExitCode::kInternal));
+    }
+    if (durable) tell({SupervisorMessage::Type::kReady, 0});
+  }));
   return loop.Run();
 }
 

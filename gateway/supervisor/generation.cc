@@ -172,6 +172,9 @@ void Generation::OnExit(Role role) {
   slot.running = false;
   const auto report = slot.daemon.pidfd.Wait();
   const int status = !report ? 128 : report->signaled ? 128 + report->status : report->status;
+  // krux-spawnd says it of its second process by its status. Ours are SIGTERM, and SIGKILL for what
+  // does not go.
+  killed_ |= status > 128 && status != 128 + SIGTERM && !escalated_;
   if (!ending_) {
     callbacks_.on_death(role, status);
     return;
@@ -206,6 +209,7 @@ void Generation::EndOthers() {
   others_told_ = true;
   lifeline_.reset();
   auto timer = loop_.AddTimer(kEndUs, [this] {
+    escalated_ = true;
     for (const Slot& slot : slots_) {
       if (!slot.running) continue;
       Log(LogLevel::kWarning, "krux-supervisor",

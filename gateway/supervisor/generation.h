@@ -59,6 +59,8 @@ class Generation {
   // Ends the daemons: kruxd first where `in_order` (it records the end of its sessions), then the
   // others; what does not go is killed. on_ended follows.
   void End(bool in_order);
+  // Some daemon was ended by a signal that was not ours.
+  bool killed() const { return killed_; }
 
  private:
   struct Slot {
@@ -88,6 +90,8 @@ class Generation {
   EventSource escalation_;
   bool ending_ = false;
   bool others_told_ = false;
+  bool escalated_ = false;
+  bool killed_ = false;
 };
 
 }  // namespace krux::gateway

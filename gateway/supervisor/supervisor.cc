@@ -135,12 +135,6 @@ class Supervisor {
     Log(LogLevel::kError, kProgram, death_.message);
     if (finishing_) return;
     if (served_ && !options_.restart) return;
-    // Never served, and it was not killed: a restart would only hide why. Whoever started us gets
-    // to know.
-    if (!served_ && status < kSignalBase) {
-      failure_ = death_;
-      finishing_ = true;
-    }
     idle_.Reset();
     // kruxd first, where it still runs: it answers its clients and records how their calls ended.
     generation_->End(true);
@@ -166,6 +160,13 @@ class Supervisor {
     ReapOrphans();
     ground_.cgroup.RemoveLeaves();
     if (finishing_) {
+      loop_.Exit(0);
+      return;
+    }
+    // Never served, and nobody was killed: a restart would only hide why. Whoever started us gets
+    // to know.
+    if (!served_ && !generation_->killed()) {
+      failure_ = death_;
       loop_.Exit(0);
       return;
     }

@@ -23,12 +23,12 @@ namespace krux::gateway {
 struct GatewayOptions {
   GatewayPaths paths;
   std::vector<std::string> allow_degraded;  // names of layers that may be missing
-  std::string ceiling;                  // widest profile that clients may name; empty: the file's
-  std::optional<unsigned> host_uid;     // outer id of workers; none: the file's, else a free one
-  bool keep = false;                    // do not exit when nobody is connected
-  uint64_t idle_seconds = 60;           // after the last client
-  bool restart = true;                  // false (`--no-restart`): a dead daemon stays dead
-  std::string limits;  // "name=value,…" of gateway/bounds.h, handed to kruxd
+  std::string ceiling;               // widest profile that clients may name; empty: the file's
+  std::optional<unsigned> host_uid;  // outer id of workers; none: the file's, else a free one
+  bool keep = false;                 // do not exit when nobody is connected
+  uint64_t idle_seconds = 60;        // after the last client
+  bool restart = true;               // false (`--no-restart`): a dead daemon stays dead
+  std::string limits;                // "name=value,…" of gateway/bounds.h, handed to kruxd
   // Gets "ok\n" when the gateway serves, or "error <code> <message>\n"; then it is closed. -1:
   // none.
   int ready_fd = -1;
