@@ -130,9 +130,10 @@ std::vector<std::string> ExpectedMounts(const Template& t, const ChildPlan& plan
                      "k,nr_inodes=" + std::to_string(t.spec.tmp_inodes));
   }
   if (plan.work_below_tmp != nullptr) {
+    const std::string work = AsInMountinfo(t.work_path);
     for (const std::string& mount : t.mounts) {
       const std::string point = mount.substr(0, mount.find(' '));
-      if (Below(point, t.work_path)) mounts.push_back(mount);
+      if (Below(point, work)) mounts.push_back(mount);
     }
   }
   std::sort(mounts.begin(), mounts.end());

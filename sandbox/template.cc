@@ -198,6 +198,29 @@ std::vector<PathRule> FurnitureRules(WorkClass work_class, bool has_proc) {
   return rules;
 }
 
+std::string AsInMountinfo(const std::string& path) {
+  std::string text;
+  for (const char c : path) {
+    switch (c) {
+      case ' ':
+        text += "\\040";
+        break;
+      case '\t':
+        text += "\\011";
+        break;
+      case '\n':
+        text += "\\012";
+        break;
+      case '\\':
+        text += "\\134";
+        break;
+      default:
+        text += c;
+    }
+  }
+  return text;
+}
+
 std::vector<std::string> NormaliseMountinfo(const std::string& mountinfo) {
   std::vector<std::string> lines;
   std::istringstream in(mountinfo);

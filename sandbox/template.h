@@ -77,5 +77,7 @@ std::vector<PathRule> FurnitureRules(WorkClass work_class, bool has_proc);
 // root", of a call's own /proc and /tmp also what bounds them ("hidepid=", "subset=", "size=",
 // "nr_inodes="); sorted. proc_pid_mountinfo(5).
 std::vector<std::string> NormaliseMountinfo(const std::string& mountinfo);
+// A path as it stands there: space, tab, newline and backslash in octal.
+std::string AsInMountinfo(const std::string& path);
 
 }  // namespace krux::sandbox

@@ -10,30 +10,6 @@
 namespace krux::sandbox {
 namespace {
 
-// mountinfo writes these four as octal, proc_pid_mountinfo(5).
-std::string Escaped(const std::string& path) {
-  std::string text;
-  for (const char c : path) {
-    switch (c) {
-      case ' ':
-        text += "\\040";
-        break;
-      case '\t':
-        text += "\\011";
-        break;
-      case '\n':
-        text += "\\012";
-        break;
-      case '\\':
-        text += "\\134";
-        break;
-      default:
-        text += c;
-    }
-  }
-  return text;
-}
-
 bool Below(const std::string& path, const std::string& top) {
   return krux_path_within(top.data(), top.size(), path.data(), path.size());
 }
@@ -70,7 +46,7 @@ std::vector<std::vector<std::string>> Allowed(const TemplateSpec& spec, const st
 
 Result<void> CheckTemplateMounts(const TemplateSpec& spec, const std::string& work_path,
                                  const std::vector<std::string>& mounts) {
-  const std::string work = Escaped(work_path);
+  const std::string work = AsInMountinfo(work_path);
   bool has_work = false;
   for (const std::string& mount : mounts) {
     std::istringstream fields(mount);

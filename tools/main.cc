@@ -83,8 +83,10 @@ void AddCall(CLI::App* app, Options* o) {
       o->call.words = call->remaining();
       for (const std::string& word : o->call.words) {
         if (word.size() > 1 && word.front() == '-') {
-          return ComplainUsage("`" + word +
-                               "` is no option of krux call; a file of that name is ./" + word);
+          return ComplainUsage(
+              "`" + word +
+              "` is no option of krux call; put -- before the words of the call, or write ./" +
+              word + " for a file of that name");
         }
       }
       if (o->call.words.empty()) {

@@ -51,6 +51,23 @@ class Input : public testing::Test {
 };
 std::unique_ptr<PrivateGateway> Input::gateway_;
 
+// Regression: below /tmp, where WORK is mounted once more, the receipt compared the name as it is
+// with the name as mountinfo(5) escapes it.
+TEST_F(Input, AWorkWithSpacesInItsNameIsAsGoodAsAnother) {
+  const std::string work = Path("my project\\ \t");
+  mkdir(work.c_str(), 0755);
+  WriteFile(work + "/a", "");
+  const std::vector<std::string> call{"call", "--work", work, "--profile", "local_dev"};
+  for (const std::vector<std::string>& what :
+       {std::vector<std::string>{"proc.exec", "--", "ls"}, {"fs.list", "."}}) {
+    std::vector<std::string> words = call;
+    words.insert(words.end(), what.begin(), what.end());
+    const Ran ran = Krux(words, {.cwd = work});
+    EXPECT_EQ(ran.exit, 0) << what.front() << ran.err;
+    EXPECT_NE(ran.out.find("a"), std::string::npos) << ran.out;
+  }
+}
+
 TEST_F(Input, AMissingPathIs66) {
   Refused({"call", "fs.read", "missing"}, 66);
   Refused({"call", "fs.read", "missing/deeper"}, 66);
