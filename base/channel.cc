@@ -93,9 +93,11 @@ Result<void> Channel::Send(std::span<const uint8_t> bytes, std::span<const int> 
 }
 
 Result<Packet> Channel::Receive(size_t max_fds) const {
+  // Packets are far smaller than they may be: of this only the pages are used that one fills, and a
+  // fresh vector of that size would have to be filled with zeros every time.
+  thread_local uint8_t buffer[kMaxPacket];
   Packet packet;
-  packet.bytes.resize(kMaxPacket);
-  iovec io{packet.bytes.data(), packet.bytes.size()};
+  iovec io{buffer, sizeof(buffer)};
   alignas(cmsghdr) char control[kControlBytes] = {};
   msghdr message{};
   message.msg_iov = &io;
@@ -115,7 +117,7 @@ Result<Packet> Channel::Receive(size_t max_fds) const {
     return Fail(ExitCode::kBadData, "receive",
                 "packet carries more descriptors than its type allows");
   }
-  packet.bytes.resize(static_cast<size_t>(got));
+  packet.bytes.assign(buffer, buffer + got);
   // A SEQPACKET peer can send an empty packet; no message of krux is empty, so it counts as the
   // end.
   packet.eof = got == 0;

@@ -21,8 +21,18 @@ function(krux_static_program name)
   cmake_parse_arguments(ARG "" "" "SOURCES;LIBS" ${ARGN})
   if(NOT KRUX_SANITIZE)
     add_executable(${name} ${ARG_SOURCES})
-    target_link_libraries(${name} PRIVATE krux_flags ${ARG_LIBS} -static)
+    target_link_libraries(${name} PRIVATE krux_flags ${ARG_LIBS} -static -Wl,--gc-sections
+      -Wl,-T,${CMAKE_SOURCE_DIR}/cmake/cold_libc.ld)
   endif()
+endfunction()
+
+# krux_small(<library>…): libraries of the static programs. Every page of them that is touched counts
+# for krux-spawnd, whose copies the workers are; what a call costs are its system calls.
+function(krux_small)
+  foreach(library IN LISTS ARGN)
+    target_compile_options(${library} PRIVATE
+      $<$<CONFIG:Release>:-Os;-ffunction-sections;-fdata-sections>)
+  endforeach()
 endfunction()
 
 # krux_hooks_program(<program>): <program>-hooks, the same daemon with the switches that its tests need
@@ -33,9 +43,11 @@ function(krux_hooks_program program)
   endif()
   get_target_property(sources ${program} SOURCES)
   get_target_property(libraries ${program} LINK_LIBRARIES)
-  add_executable(${program}-hooks EXCLUDE_FROM_ALL ${sources})
+  # With its own ConfineSelf, which can leave a layer out: an archive's member is not taken where its
+  # symbols are there already.
+  add_executable(${program}-hooks EXCLUDE_FROM_ALL
+    ${sources} ${CMAKE_SOURCE_DIR}/base/self_confine.cc)
   target_compile_definitions(${program}-hooks PRIVATE KRUX_TEST_HOOKS)
-  # First, so that its ConfineSelf, which can leave a layer out, is the one that is linked.
   target_link_libraries(${program}-hooks PRIVATE krux_injection ${libraries})
 endfunction()
 

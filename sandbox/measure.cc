@@ -10,8 +10,8 @@
 #include <csignal>
 #include <cstring>
 #include <memory>
-#include <sstream>
 
+#include "base/cutter.h"
 #include "sandbox/nftables.h"
 #include "sandbox/template.h"
 
@@ -19,9 +19,12 @@ namespace krux::sandbox {
 namespace {
 
 std::string Squeeze(const std::string& text) {
-  std::istringstream in(text);
-  std::string out, word;
-  while (in >> word) out += (out.empty() ? "" : " ") + word;
+  Cutter words(text);
+  std::string out;
+  for (std::string_view word = words.Word(); !word.empty(); word = words.Word()) {
+    if (!out.empty()) out += ' ';
+    out += word;
+  }
   return out;
 }
 

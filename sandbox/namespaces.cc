@@ -83,18 +83,17 @@ Result<UniqueFd> OpenProcPid(int proc_fd, pid_t pid) {
 Result<std::string> ReadFileAt(int dirfd, const char* name, size_t max) {
   UniqueFd fd(openat(dirfd, name, O_RDONLY | O_CLOEXEC));
   if (!fd.valid()) return SysError(ExitCode::kSandbox, std::string("open ") + name, errno);
-  std::string text(max, '\0');
-  size_t size = 0;
+  std::string text;
+  char part[4096];
   for (;;) {
-    const ssize_t got = read(fd.get(), text.data() + size, max - size);
+    const ssize_t got = read(fd.get(), part, sizeof(part));
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) return SysError(ExitCode::kSandbox, std::string("read ") + name, errno);
-    size += static_cast<size_t>(got);
-    if (got == 0) break;
-    if (size == max) return Fail(ExitCode::kSandbox, name, "file is larger than expected");
+    if (got == 0) return text;
+    if (text.size() + static_cast<size_t>(got) > max)
+      return Fail(ExitCode::kSandbox, name, "file is larger than expected");
+    text.append(part, static_cast<size_t>(got));
   }
-  text.resize(size);
-  return text;
 }
 
 Result<void> WriteFileAt(int dirfd, const char* name, std::string_view text) {

@@ -1,8 +1,10 @@
 #include "sandbox/spawnd_start.h"
 
 #include <fcntl.h>
+#include <malloc.h>
 #include <poll.h>
 #include <sched.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -31,6 +33,19 @@ namespace krux::sandbox {
 namespace {
 
 constexpr int kJoinDeadlineMs = 10'000;
+
+// cmake/cold_libc.ld; absent where a test links this without it.
+extern "C" const char krux_cold_begin[] __attribute__((weak));
+extern "C" const char krux_cold_end[] __attribute__((weak));
+
+// Memory is counted by page and every worker is a copy: what only the start needed goes.
+void LetGoOfStart() {
+  if (krux_cold_begin == nullptr) return;
+  const auto begin = (reinterpret_cast<uintptr_t>(krux_cold_begin) + 4095) & ~uintptr_t{4095};
+  const auto end = reinterpret_cast<uintptr_t>(krux_cold_end) & ~uintptr_t{4095};
+  if (begin < end) madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);
+  malloc_trim(0);
+}
 
 void Complain(const Error& error) {
   std::fprintf(stderr, "krux-spawnd: %s\n", error.message.c_str());
@@ -207,7 +222,8 @@ Result<InnerWorld> EnterInner(const SpawndFlags& flags) {
   if (mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0)
     return fail("make mounts private");
 #ifdef KRUX_TEST_HOOKS
-  world.host_root = UniqueFd(open("/", O_PATH | O_DIRECTORY | O_CLOEXEC));
+  if (flags.hooks.Weak(kHostRoot))
+    world.host_root = UniqueFd(open("/", O_PATH | O_DIRECTORY | O_CLOEXEC));
 #endif
   // Any directory will do as a place for the new root; /tmp is there on every host.
   if (mount("krux", "/tmp", "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=0755,size=1m") != 0)
@@ -260,6 +276,7 @@ Result<void> ConfineInner(const SpawndFlags& flags, InnerWorld& world) {
   error = LoadFilterAndProve(generated::kSpawndFilter);
   if (error < 0) return SysError(ExitCode::kSandbox, "seccomp", -error);
   ++world.filters;
+  LetGoOfStart();
   return {};
 }
 

@@ -12,9 +12,9 @@
 #include <cerrno>
 #include <csignal>
 #include <cstring>
-#include <sstream>
 
 #include "base/clock.h"
+#include "base/cutter.h"
 #include "sandbox/namespaces.h"
 #include "sandbox/setuid_scan.h"
 
@@ -170,12 +170,12 @@ Result<bool> DecodeBuilt(const Packet& packet) {
 }
 
 // Of the file system's own options those that bound what it shows or holds: proc(5), tmpfs(5).
-std::string Bounds(const std::string& super) {
+std::string Bounds(std::string_view super) {
   std::string kept;
-  std::istringstream words(super);
-  for (std::string word; std::getline(words, word, ',');) {
+  Cutter words(super);
+  while (const auto word = words.Until(',')) {
     for (const char* name : {"hidepid=", "subset=", "size=", "nr_inodes="}) {
-      if (word.starts_with(name)) kept += (kept.empty() ? " " : ",") + word;
+      if (word->starts_with(name)) kept.append(kept.empty() ? " " : ",").append(*word);
     }
   }
   return kept;
@@ -223,15 +223,15 @@ std::string AsInMountinfo(const std::string& path) {
 
 std::vector<std::string> NormaliseMountinfo(const std::string& mountinfo) {
   std::vector<std::string> lines;
-  std::istringstream in(mountinfo);
-  for (std::string row; std::getline(in, row);) {
-    std::istringstream fields(row);
-    std::string id, parent, device, root, point, options, word, type;
-    fields >> id >> parent >> device >> root >> point >> options;
-    while (fields >> word && word != "-") {
-    }
-    std::string source, super;
-    fields >> type >> source >> super;
+  Cutter rows(mountinfo);
+  while (const auto row = rows.Until('\n')) {
+    Cutter fields(*row);
+    for (int skipped = 0; skipped < 3; ++skipped) fields.Word();  // id, parent, device
+    const std::string root(fields.Word()), point(fields.Word()), options(fields.Word());
+    fields.SkipPast("-");
+    const std::string type(fields.Word());
+    fields.Word();  // source
+    const std::string_view super = fields.Word();
     // Other file systems' options may change while a session lasts, by a remount on the host.
     const bool ours = type == "proc" || (type == "tmpfs" && point == "/tmp");
     lines.push_back(point + " " + type + " " + options + " " + root + (ours ? Bounds(super) : ""));

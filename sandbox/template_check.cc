@@ -2,8 +2,8 @@
 
 #include <algorithm>
 #include <iterator>
-#include <sstream>
 
+#include "base/cutter.h"
 #include "base/path.h"
 #include "sandbox/template.h"
 
@@ -49,9 +49,8 @@ Result<void> CheckTemplateMounts(const TemplateSpec& spec, const std::string& wo
   const std::string work = AsInMountinfo(work_path);
   bool has_work = false;
   for (const std::string& mount : mounts) {
-    std::istringstream fields(mount);
-    std::string point, type, options;
-    fields >> point >> type >> options;
+    Cutter fields(mount);
+    const std::string point(fields.Word()), type(fields.Word()), options(fields.Word());
     has_work = has_work || point == work;
     std::string missing;
     for (const std::vector<std::string>& wanted : Allowed(spec, work, point, type)) {

@@ -5,12 +5,13 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <charconv>
 #include <csignal>
 #include <cstring>
-#include <sstream>
 
 #include "base/cbor_value.h"
 #include "base/channel.h"
+#include "base/cutter.h"
 #include "base/path.h"
 #include "base/pidfd.h"
 #include "sandbox/namespaces.h"
@@ -66,16 +67,18 @@ Result<std::vector<MountLine>> ReadMountinfo(int fd) {
       return Fail(ExitCode::kSandbox, "mountinfo", "mount table is larger than 16 MiB");
   }
   std::vector<MountLine> lines;
-  std::istringstream in(text);
-  for (std::string row; std::getline(in, row);) {
-    std::istringstream fields(row);
+  Cutter rows(text);
+  while (const auto row = rows.Until('\n')) {
+    Cutter fields(*row);
     MountLine line;
-    std::string parent, options, word;
-    fields >> line.id >> parent >> line.device >> line.root >> line.point >> options;
-    while (fields >> word && word != "-") {
-    }
-    fields >> line.type;
-    line.point = Unescape(line.point);
+    const std::string_view id = fields.Word();
+    std::from_chars(id.data(), id.data() + id.size(), line.id);
+    fields.Word();  // parent
+    line.device = fields.Word();
+    line.root = fields.Word();
+    line.point = Unescape(std::string(fields.Word()));
+    fields.SkipPast("-");
+    line.type = fields.Word();
     lines.push_back(std::move(line));
   }
   return lines;

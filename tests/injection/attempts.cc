@@ -13,6 +13,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/timex.h>
 #include <sys/uio.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -42,7 +43,7 @@ int OpenToRead(Argument path) { return ErrorOfFd(open(path.c_str(), O_RDONLY | O
 int OpenToWrite(Argument path) { return ErrorOfFd(open(path.c_str(), O_WRONLY | O_CLOEXEC)); }
 int Create(Argument path) {
   const int error = ErrorOfFd(open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
-  if (error == 0) unlink(path.c_str());
+  if (error == 0) unlinkat(AT_FDCWD, path.c_str(), 0);
   return error;
 }
 int OpenByHandle(Argument path) {
@@ -127,17 +128,19 @@ int MoveMount(Argument) { return Error(move_mount(-1, "", AT_FDCWD, "/mnt", 0));
 int Unmount(Argument path) { return Error(umount2(path.c_str(), MNT_DETACH)); }
 // A whole proc of its own shows sys/; the files there belong to the host's root.
 int MountProcAndWrite(Argument name) {
-  if (mount("proc", "/build", "proc", 0, nullptr) != 0) return errno;
-  const int error = ErrorOfFd(open(("/build/" + name).c_str(), O_WRONLY | O_CLOEXEC));
-  umount2("/build", MNT_DETACH);
+  if (mount("proc", "/t", "proc", 0, nullptr) != 0) return errno;
+  const int error = ErrorOfFd(open(("/t/" + name).c_str(), O_WRONLY | O_CLOEXEC));
+  umount2("/t", MNT_DETACH);
   return error;
 }
 int MountSysfs(Argument) {
-  if (mount("sysfs", "/build", "sysfs", 0, nullptr) != 0) return errno;
-  umount2("/build", MNT_DETACH);
+  if (mount("sysfs", "/t", "sysfs", 0, nullptr) != 0) return errno;
+  umount2("/t", MNT_DETACH);
   return 0;
 }
 int ChangeRoot(Argument) { return Error(chroot("/")); }
+// A namespace of the host; as root the own mount namespace, which changes nothing but can be
+// refused.
 int SetNamespace(Argument path) {
   const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (fd < 0) return errno;
@@ -270,11 +273,11 @@ int IoUring(Argument) {
 int UserFaultFd(Argument) { return ErrorOfFd(syscall(SYS_userfaultfd, O_CLOEXEC | 1)); }
 int LoadModule(Argument) { return Error(syscall(SYS_init_module, nullptr, 0, "")); }
 int Reboot(Argument) { return Error(syscall(SYS_reboot, 0, 0, 0, nullptr)); }
-int SetTime(Argument) {
-  // The time as it is would be a change of nanoseconds; an impossible one is refused after the
-  // check of the permission, with EINVAL.
-  const timespec impossible{0, 2'000'000'000};
-  return Error(clock_settime(CLOCK_REALTIME, &impossible));
+int AdjustTime(Argument) {
+  timex impossible{};
+  impossible.modes = ADJ_TICK;
+  impossible.tick = 1;
+  return Error(syscall(SYS_adjtimex, &impossible));
 }
 int KexecLoad(Argument) { return Error(syscall(SYS_kexec_load, 0, 1, nullptr, ~0ul)); }
 int MapExecutable(Argument) {
@@ -336,7 +339,7 @@ constexpr Entry kAttempts[] = {
     {"init_module", LoadModule},
     {"kexec_load", KexecLoad},
     {"reboot", Reboot},
-    {"clock_settime", SetTime},
+    {"adjtimex", AdjustTime},
     {"mmap_exec", MapExecutable},
 };
 

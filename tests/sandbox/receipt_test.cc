@@ -76,6 +76,24 @@ TEST(ReceiptBaseline, WithNothingLeftOutTheHooksBuildIsReady) {
   EXPECT_TRUE(std::holds_alternative<Ready>(*event));
 }
 
+// spawnd's own filter answers below a worker's: it must not pass for it.
+TEST(ReceiptBaseline, SpawndsFilterDoesNotStandInForAWorkers) {
+  HarnessOptions options;
+  options.hooks = true;
+  options.spawnd_flags = {"--test-skip", "seccomp", "--test-own-filter"};
+  auto harness = SpawndHarness::Start(options);
+  ASSERT_TRUE(harness) << harness.error().message;
+  const ScratchDir work(SpawndHarness::kClientId);
+  Result<Spec> spec = (*harness)->Prepare(work.path(), WorkClass::kFs, false);
+  ASSERT_TRUE(spec) << spec.error().message;
+  ASSERT_TRUE((*harness)->client().Spawn(*spec));
+  Result<Event> event = (*harness)->Wait();
+  ASSERT_TRUE(event) << event.error().message;
+  const auto* failed = std::get_if<Failed>(&*event);
+  ASSERT_NE(failed, nullptr);
+  EXPECT_EQ(failed->layer, "seccomp") << failed->error.message;
+}
+
 TEST(CgroupRing, ARequiredCgroupThatIsNotWholeRefusesTheCall) {
   auto harness = SpawndHarness::Start({});
   ASSERT_TRUE(harness) << harness.error().message;

@@ -33,7 +33,8 @@ std::string CgroupMount() {
 }
 
 [[noreturn]] void Exec(uint32_t id, const std::string& program, std::vector<std::string> args,
-                       const std::vector<int>& keep) {
+                       const std::vector<int>& keep, int out = -1) {
+  if (out >= 0) dup2(out, STDOUT_FILENO);
   if (geteuid() == 0 && id != 0) {
     if (setgroups(0, nullptr) != 0 || setresgid(id, id, id) != 0 || setresuid(id, id, id) != 0)
       _exit(99);
@@ -136,7 +137,7 @@ Result<std::unique_ptr<SpawndHarness>> SpawndHarness::Start(const HarnessOptions
     }
     args.insert(args.end(), options.spawnd_flags.begin(), options.spawnd_flags.end());
     Exec(options.rootless ? kRootlessId : kSpawnId, options.hooks ? KRUX_SPAWND_HOOKS : KRUX_SPAWND,
-         args, keep);
+         args, keep, options.spawnd_stdout);
   }
   harness->mountd_pid_ = mountd.pid;
   harness->spawnd_pid_ = spawnd.pid;

@@ -17,6 +17,7 @@ struct HarnessOptions {
   std::vector<std::string> spawnd_flags;  // e.g. {"--test-skip", "landlock"}
   std::vector<std::string> mountd_flags;  // e.g. {"--test-without", "nosuid"}
   std::vector<std::string> protected_dirs;
+  int spawnd_stdout = -1;       // where krux-spawnd's test build reports what it was told to try
   uint32_t client_uid = 64110;  // root mode; rootless is always the one unprivileged uid
 };
 
