@@ -1,7 +1,5 @@
 #include "audit/frame.h"
 
-#include <string.h>
-
 #include "audit/crc32c.h"
 
 enum { ARRAY_OF_3 = 0x83, UINT_32 = 0x1a, BSTR_32 = 0x5a, CBOR_NULL = 0xf6 };
@@ -61,16 +59,4 @@ enum krux_frame_status krux_frame_parse(const uint8_t* bytes, size_t size,
   uint32_t crc = krux_crc32c(0, frame->record, frame->record_size);
   if (frame->openings != NULL) crc = krux_crc32c(crc, frame->openings, frame->openings_size);
   return crc == get32(bytes + 2) ? KRUX_FRAME_OK : KRUX_FRAME_BAD_CRC;
-}
-
-size_t krux_frame_find(const uint8_t* bytes, size_t size, size_t from) {
-  while (from < size) {
-    const uint8_t* start = memchr(bytes + from, ARRAY_OF_3, size - from);
-    if (start == NULL) break;
-    from = (size_t)(start - bytes);
-    struct krux_frame frame;
-    if (krux_frame_parse(start, size - from, &frame) == KRUX_FRAME_OK) return from;
-    from += 1;
-  }
-  return SIZE_MAX;
 }

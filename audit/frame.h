@@ -49,8 +49,6 @@ size_t krux_frame_heads(const uint8_t* record, size_t record_size, const uint8_t
                         uint8_t middle[KRUX_FRAME_MIDDLE]);
 enum krux_frame_status krux_frame_parse(const uint8_t* bytes, size_t size,
                                         struct krux_frame* frame);
-// The offset of the first whole frame at or after `from`, SIZE_MAX if there is none.
-size_t krux_frame_find(const uint8_t* bytes, size_t size, size_t from);
 
 #ifdef __cplusplus
 }

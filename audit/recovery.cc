@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstring>
 #include <memory>
 #include <set>
 #include <utility>
@@ -20,6 +21,8 @@ namespace krux::audit {
 namespace {
 
 constexpr uint64_t kMaxSegmentFile = 1ull << 30;
+constexpr uint64_t kMostWork = 4ull << 30;  // bytes, a second or so
+constexpr int kFrameStart = 0x83;           // array of 3
 
 std::unexpected<Error> Corrupt(uint64_t segment, uint64_t offset, const std::string& what) {
   return Fail(
@@ -119,13 +122,39 @@ Result<Scan> ScanFrames(std::span<const uint8_t> bytes, uint64_t segment, const 
   return scan;
 }
 
+// Whether a good frame stands behind the bad one at `bad`. Not inside it: as far as its heads go,
+// the bytes are its own, and an agent may have sent a whole frame as an argument. (A head that was
+// changed to claim what follows hides records, but not that they are missing: they were signed.)
+Result<bool> GoodFrameFollows(std::span<const uint8_t> bytes, size_t bad, uint64_t segment) {
+  if (bad >= bytes.size()) return false;
+  krux_frame frame;
+  const krux_frame_status status = krux_frame_parse(bytes.data() + bad, bytes.size() - bad, &frame);
+  if (status == KRUX_FRAME_CUT && bytes.size() - bad >= KRUX_FRAME_HEAD) return false;
+  uint64_t work = 0;  // bytes that were summed
+  for (size_t at = bad + (status == KRUX_FRAME_BAD_CRC ? frame.size : 1); at < bytes.size(); ++at) {
+    const void* start = memchr(bytes.data() + at, kFrameStart, bytes.size() - at);
+    if (start == nullptr) break;
+    at = static_cast<size_t>(static_cast<const uint8_t*>(start) - bytes.data());
+    switch (krux_frame_parse(bytes.data() + at, bytes.size() - at, &frame)) {
+      case KRUX_FRAME_OK:
+        return true;
+      case KRUX_FRAME_BAD_CRC:
+        work += frame.size;
+        break;
+      default:
+        break;
+    }
+    if (work > kMostWork)
+      return Corrupt(segment, bad, "what follows looks like frames and is none");
+  }
+  return false;
+}
+
 Result<Scan> ScanSegment(std::span<const uint8_t> bytes, uint64_t segment,
                          const cbor::Bytes& log_id, uint64_t signed_size) {
   Scan scan = KRUX_TRY(ScanFrames(bytes, segment, log_id, {.signed_size = signed_size}));
-  if (scan.good < bytes.size() &&
-      krux_frame_find(bytes.data(), bytes.size(), scan.good + 1) != SIZE_MAX) {
+  if (KRUX_TRY(GoodFrameFollows(bytes, scan.good, segment)))
     return Corrupt(segment, scan.good, "a bad frame is followed by valid ones");
-  }
   return scan;
 }
 

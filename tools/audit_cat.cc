@@ -30,11 +30,12 @@ class Cat {
       return;
     }
     const ByteView all(bytes);
+    audit::verify::FrameFinder finder(all);
     uint64_t next = first;
     for (size_t at = 0; at < all.size();) {
       const Frame frame = audit::verify::ParseFrame(all.subspan(at));
       if (frame.state == Frame::kNoFrame) {
-        const size_t found = audit::verify::FindFrame(all, at + 1);
+        const size_t found = finder.Find(at + 1);
         if (Wanted(next)) Damage(at, found - at, "no frame");
         at = found;
         continue;

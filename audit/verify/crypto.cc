@@ -62,6 +62,20 @@ Hash Commitment(ByteView salt, std::string_view label, ByteView value) {
   return out;
 }
 
+uint32_t Crc32cStep(uint32_t state, uint8_t byte) {
+  return state >> 8 ^ kCrcTable[(state ^ byte) & 0xff];
+}
+
+// The highest bit is the coefficient of x^0: CRC-32C is computed on reflected bits.
+uint32_t Crc32cTimes(uint32_t a, uint32_t b) {
+  uint32_t product = 0;
+  for (uint32_t bit = 1u << 31; bit != 0; bit >>= 1) {
+    if ((a & bit) != 0) product ^= b;
+    b = b >> 1 ^ ((b & 1) != 0 ? 0x82f63b78u : 0);
+  }
+  return product;
+}
+
 uint32_t Crc32c(ByteView first, ByteView second) {
   uint32_t crc = 0xffffffff;
   for (const ByteView part : {first, second}) {

@@ -23,6 +23,10 @@ Hash LeafHash(ByteView record);  // SHA-256(0x00 || record), RFC 6962 §2.1
 // HMAC-SHA-256(salt, label || value): what a commitment must be.
 Hash Commitment(ByteView salt, std::string_view label, ByteView value);
 uint32_t Crc32c(ByteView first, ByteView second);
+// The bare register of CRC-32C after one more byte.
+uint32_t Crc32cStep(uint32_t state, uint8_t byte);
+// The product of two registers as polynomials: of a state and x^(8n), the state n zero bytes later.
+uint32_t Crc32cTimes(uint32_t a, uint32_t b);
 std::string Hex(ByteView bytes);
 
 class PublicKey {

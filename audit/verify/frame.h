@@ -6,6 +6,7 @@
 #pragma once
 
 #include <optional>
+#include <vector>
 
 #include "audit/verify/cbor.h"
 
@@ -21,10 +22,28 @@ struct Frame {
   ByteView record;
   std::optional<ByteView> openings;
   size_t size = 0;
+  bool cut = false;  // kNoFrame because the bytes end inside it
 };
 
 Frame ParseFrame(ByteView bytes);
-// The offset of the first good frame at or after `from`; bytes.size() where there is none.
-size_t FindFrame(ByteView bytes, size_t from);
+
+// Finds good frames in damaged bytes, in time that grows with their number and not with what they
+// claim: whoever wrote them may have made every twelfth byte the head of a frame of 60 KiB.
+class FrameFinder {
+ public:
+  explicit FrameFinder(ByteView bytes) : bytes_(bytes) {}
+  // The offset of the first good frame at or after `from`; bytes.size() where there is none.
+  size_t Find(size_t from);
+
+ private:
+  void Build();
+  uint32_t StateAt(size_t at) const;
+  uint32_t StateOf(ByteView part) const;
+  bool IsGood(const Frame& frame, uint32_t crc) const;
+
+  ByteView bytes_;
+  std::vector<uint32_t> marks_;   // the CRC register after every 64 bytes, from zero
+  std::vector<uint32_t> powers_;  // x^(8n) modulo the polynomial
+};
 
 }  // namespace krux::audit::verify

@@ -67,6 +67,8 @@ void Walk::WalkSegment(const SegmentFile& file, uint64_t end_seq, bool last) {
     return;
   }
   const ByteView bytes(content);
+  FrameFinder finder(bytes);
+  finder_ = &finder;
   size_t at = 0;
   first_in_segment_ = true;
   while (at < bytes.size() && next_ < end_seq) {
@@ -203,8 +205,13 @@ void Walk::SetLeaf(const Hash& leaf, bool certain, Place place) {
 
 // A place where no good frame is. 0: nothing good follows, the rest is the segment's tail.
 size_t Walk::TakeDamaged(ByteView bytes, size_t at, Place place, bool last) {
-  const size_t found = FindFrame(bytes, at + 1);
   const Frame frame = ParseFrame(bytes.subspan(at));
+  // Above the signed size a bad frame may be a torn write. What stands inside it is its own, also a
+  // whole frame that an agent sent as an argument.
+  const bool may_be_torn = last && next_ >= signed_size_;
+  if (may_be_torn && frame.cut) return 0;
+  const bool skip = may_be_torn && frame.state == Frame::kWrongCrc;
+  const size_t found = finder_->Find(at + (skip ? frame.size : 1));
   const bool shaped = frame.state == Frame::kWrongCrc && at + frame.size == found;
   if (shaped && (found < bytes.size() || (last && next_ < signed_size_))) {
     Add(place, next_, kTampered, Record(next_) + " is damaged: its checksum does not match");

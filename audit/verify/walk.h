@@ -82,6 +82,7 @@ class Walk {
   };
   std::map<uint64_t, MissingOpenings> missing_;
   std::map<uint64_t, std::set<uint64_t>> redacted_;
+  FrameFinder* finder_ = nullptr;  // of the segment under way
 };
 
 }  // namespace krux::audit::verify
