@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "base/config.h"
+#include "base/cutter.h"
 #include "base/digest.h"
 #include "base/pidfd.h"
 
@@ -25,6 +26,21 @@ TEST(UniqueFd, ClosesOnceAndMovesWhole) {
   EXPECT_EQ(b.get(), number);
   b.reset();
   EXPECT_EQ(fcntl(number, F_GETFD), -1);
+}
+
+TEST(Cutter, LinesAndWordsOfTheKernelsFiles) {
+  Cutter rows("36 35 98:0 /mnt1 /mnt2 rw - ext3 /dev/root rw\n\nlast");
+  const auto first = rows.Until('\n');
+  ASSERT_TRUE(first);
+  Cutter words(*first);
+  EXPECT_EQ(words.Word(), "36");
+  EXPECT_TRUE(words.SkipPast("-"));
+  EXPECT_EQ(words.Word(), "ext3");
+  EXPECT_FALSE(words.SkipPast("-"));
+  EXPECT_EQ(words.Word(), "");
+  EXPECT_EQ(rows.Until('\n'), "");
+  EXPECT_EQ(rows.Until('\n'), "last");
+  EXPECT_FALSE(rows.Until('\n'));
 }
 
 Result<int> Half(int n) {
