@@ -120,9 +120,9 @@ void Pipeline::Step(CallFlow& flow, bool& waits) {
       return;
     case Stage::kSpawn:
       if (!flow.asked && !flow.ending.has_value()) BuildSandbox(flow);
-      if (!flow.intent.settled()) break;                   // OnIntentRecorded
-      if (!flow.ready && !flow.ending.has_value()) break;  // OnSpawnEvent(Ready | Failed)
-      if (!flow.ending.has_value()) Release(flow);         // the barrier: durable and measured
+      if (!flow.intent.settled() && !IsLeftOut("barrier")) break;  // OnIntentRecorded
+      if (!flow.ready && !flow.ending.has_value()) break;          // OnSpawnEvent(Ready | Failed)
+      if (!flow.ending.has_value()) Release(flow);  // the barrier: durable and measured
       flow.stage = Stage::kCollect;
       return;
     case Stage::kCollect:

@@ -57,5 +57,7 @@ void StopPoint(const char* name) {
   }
 }
 
+bool IsLeftOut(const char* rule) { return TheOne().point == std::string("without ") + rule; }
+
 }  // namespace krux::gateway
 #endif

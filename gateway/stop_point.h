@@ -40,9 +40,12 @@ inline constexpr const char* kStopPoints[] = {
 // Before the process confines itself.
 void ReadStopPoint();
 void StopPoint(const char* name);
+// `stop-at` says "without " and this rule: then kruxd breaks it, to show that the tests notice.
+bool IsLeftOut(const char* rule);
 #else
 inline void ReadStopPoint() {}
 inline void StopPoint(const char*) {}
+constexpr bool IsLeftOut(const char*) { return false; }
 #endif
 
 }  // namespace krux::gateway

@@ -5,6 +5,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <filesystem>
 #include <map>
@@ -127,6 +128,20 @@ TEST(KillMatrix, EveryProcessAtEveryPointOfACall) { PlayMatrix(std::nullopt); }
 TEST(KillMatrix, EveryProcessAtEveryPointOfACallOfAnOrdinaryUser) {
   if (geteuid() != 0) GTEST_SKIP() << "then the other one is that of an ordinary user";
   PlayMatrix(kSomebody);
+}
+
+// The check itself: it must see an effect that the log does not know, where there is one.
+TEST(KillMatrix, AnEffectWithoutItsIntentIsNoticed) {
+  const std::string programs = InstallPrograms();
+  const Seen with = PlayWithAStoppedLog({"auditd", "nowhere", std::nullopt, programs});
+  EXPECT_FALSE(with.effect);
+  EXPECT_EQ(with.wrong, std::vector<std::string>());
+  EXPECT_EQ(with.exit, 74) << with.said;
+  const Seen without = PlayWithAStoppedLog({"auditd", "without barrier", std::nullopt, programs});
+  EXPECT_TRUE(without.effect);
+  EXPECT_NE(std::find(without.wrong.begin(), without.wrong.end(), "an effect without an intent"),
+            without.wrong.end());
+  std::filesystem::remove_all(programs);
 }
 
 }  // namespace

@@ -69,6 +69,29 @@ class Stage {
     return std::move(seen_);
   }
 
+  Seen PlayWithAStoppedLog() {
+    if (Krux({"gateway", "start"}).exit != 0) Wrong("it did not start");
+    const pid_t supervisor = ServerOf(Socket());
+    const Process auditd = FindPart(supervisor, "auditd");
+    old_ = ProcessTree(supervisor);
+    kill(auditd.pid, SIGSTOP);
+    StartClient();
+    // Either it acts, or it is given up for want of a record.
+    Within(10'000, [&] {
+      siginfo_t ended{};
+      waitid(P_PID, static_cast<id_t>(client_), &ended, WEXITED | WNOHANG | WNOWAIT);
+      return fs::exists(marker_) || ended.si_pid == client_;
+    });
+    kill(auditd.pid, SIGKILL);
+    fs::remove(lib_ + "/stop-at");
+    killed_ = true;
+    AwaitClient();
+    CheckThatTheNextCallWorks();
+    CheckLog();
+    CheckThatNothingStays();
+    return std::move(seen_);
+  }
+
  private:
   void Wrong(const std::string& what) { seen_.wrong.push_back(what); }
   std::string Socket() const { return gateway_.root() + "/run/gateway.sock"; }
@@ -277,5 +300,7 @@ std::string InstallPrograms() {
 }
 
 Seen Play(const Scenario& scenario) { return Stage(scenario).Play(); }
+
+Seen PlayWithAStoppedLog(const Scenario& scenario) { return Stage(scenario).PlayWithAStoppedLog(); }
 
 }  // namespace krux::kill_tests

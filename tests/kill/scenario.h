@@ -32,5 +32,8 @@ struct Seen {
 std::string InstallPrograms();
 
 Seen Play(const Scenario& scenario);
+// The log's writer is stopped, a call is made, and the writer is killed: without the barrier
+// between intent and effect (point "without barrier") the effect is there and its intent is not.
+Seen PlayWithAStoppedLog(const Scenario& scenario);
 
 }  // namespace krux::kill_tests
