@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <sys/un.h>
 
 #include <cerrno>
@@ -56,10 +57,15 @@ Result<std::pair<Channel, Channel>> Channel::Pair() {
   return std::pair(Channel(UniqueFd(fds[0])), Channel(UniqueFd(fds[1])));
 }
 
-Result<Channel> Channel::Connect(const std::string& path) {
+Result<Channel> Channel::Connect(const std::string& path, int timeout_ms) {
   const sockaddr_un address = KRUX_TRY(Address(path));
   UniqueFd fd(socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
   if (!fd.valid()) return SysError(ExitCode::kInternal, "socket", errno);
+  // SO_SNDTIMEO also ends the wait of connect(2) for a place in the backlog, socket(7).
+  const timeval within{timeout_ms / 1000, timeout_ms % 1000 * 1000};
+  if (setsockopt(fd.get(), SOL_SOCKET, SO_SNDTIMEO, &within, sizeof(within)) != 0) {
+    return SysError(ExitCode::kInternal, "SO_SNDTIMEO", errno);
+  }
   if (connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0) {
     return SysError(ExitCode::kUnreachable, "connect to `" + path + "`", errno);
   }

@@ -39,8 +39,9 @@ class Channel {
   Channel() = default;
   explicit Channel(UniqueFd fd) : fd_(std::move(fd)) {}
   static Result<std::pair<Channel, Channel>> Pair();
-  // Connects to a path of at most 107 bytes (sun_path, unix(7)).
-  static Result<Channel> Connect(const std::string& path);
+  // Connects to a path of at most 107 bytes (sun_path, unix(7)). With a `timeout_ms`, connecting
+  // and every later Send end with EAGAIN after that time; else they wait.
+  static Result<Channel> Connect(const std::string& path, int timeout_ms = 0);
 
   // Sends one packet. EAGAIN on a non-blocking socket is an error with sys_errno EAGAIN.
   Result<void> Send(std::span<const uint8_t> bytes, std::span<const int> fds = {}) const;

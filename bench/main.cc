@@ -1,6 +1,7 @@
 // krux_bench [RUNS]: one recorded fs.read call through the gateway, the same file through
 // bubblewrap and cat, and through a fork server without any sandbox; interleaved A B C A B C … in
 // one run, the outputs compared every time. Only the ratios of one run mean anything.
+// krux_bench load [CALLS]: the latency of a client among hostile ones.
 #include <fcntl.h>
 #include <fmt/core.h>
 #include <sys/stat.h>
@@ -15,6 +16,7 @@
 #include "base/clock.h"
 #include "bench/bubblewrap.h"
 #include "bench/fork_server.h"
+#include "bench/load.h"
 #include "gateway/client/ensure.h"
 
 namespace krux::bench {
@@ -101,15 +103,42 @@ void Print(std::vector<Contender>& contenders, int runs) {
   }
 }
 
-Result<void> RunIn(const std::string& scratch, int runs) {
+struct Setting {
+  gateway::GatewayPaths paths;
+  gateway::StartOptions start;
+  std::string degraded;
+};
+
+Result<Setting> Prepare(const std::string& scratch) {
   setenv("KRUX_STATE_DIR", (scratch + "/state").c_str(), 1);
   setenv("KRUX_RUNTIME_DIR", (scratch + "/run").c_str(), 1);
-  const gateway::GatewayPaths paths = KRUX_TRY(gateway::FindGatewayPaths());
-  gateway::StartOptions start;
-  start.krux_program =
+  Setting setting;
+  setting.paths = KRUX_TRY(gateway::FindGatewayPaths());
+  setting.start.krux_program =
       std::filesystem::read_symlink("/proc/self/exe").parent_path().string() + "/krux";
-  const std::string degraded = NeedsDegraded(start.krux_program);
-  if (!degraded.empty()) start.allow_degraded.push_back(degraded);
+  setting.degraded = NeedsDegraded(setting.start.krux_program);
+  if (!setting.degraded.empty()) setting.start.allow_degraded.push_back(setting.degraded);
+  return setting;
+}
+
+Result<void> Stop(const gateway::GatewayPaths& paths) {
+  gateway::Client admin = KRUX_TRY(gateway::Client::ConnectAdmin(paths));
+  return admin.Stop();
+}
+
+Result<void> RunLoad(const std::string& scratch, size_t calls) {
+  const Setting setting = KRUX_TRY(Prepare(scratch));
+  Result<void> measured;
+  {
+    const gateway::Client keeps = KRUX_TRY(gateway::EnsureGateway(setting.paths, setting.start));
+    measured = MeasureLoad(setting.paths, scratch, calls);
+  }
+  KRUX_TRY(Stop(setting.paths));
+  return measured;
+}
+
+Result<void> RunIn(const std::string& scratch, int runs) {
+  const auto [paths, start, degraded] = KRUX_TRY(Prepare(scratch));
   // Before the gateway and its threads of work: this process is still small.
   ForkServer server = KRUX_TRY(ForkServer::Start());
   gateway::Client client = KRUX_TRY(gateway::EnsureGateway(paths, start));
@@ -136,8 +165,7 @@ Result<void> RunIn(const std::string& scratch, int runs) {
   contenders.push_back(
       {"one append + fdatasync (a call makes two)", [&] { return Append(log.get(), expected); }});
   const Result<void> measured = Measure(&contenders, expected, runs);
-  gateway::Client admin = KRUX_TRY(gateway::Client::ConnectAdmin(paths));
-  KRUX_TRY(admin.Stop());
+  KRUX_TRY(Stop(paths));
   if (!measured) return measured;
   if (!degraded.empty())
     fmt::print("without the limits of the layer `{}`, which this machine lacks\n", degraded);
@@ -146,10 +174,16 @@ Result<void> RunIn(const std::string& scratch, int runs) {
 }
 
 int Main(int argc, char** argv) {
-  const int runs = argc > 1 ? std::max(1, std::atoi(argv[1])) : 200;
+  const bool load = argc > 1 && std::string_view(argv[1]) == "load";
+  const int number = load ? 2 : 1;
+  const int runs = argc > number ? std::max(2, std::atoi(argv[number])) : load ? 400 : 200;
   const Result<std::string> scratch = MakeScratch();
-  const Result<void> ran =
-      scratch ? RunIn(*scratch, runs) : Result<void>(std::unexpected(scratch.error()));
+  Result<void> ran;
+  if (!scratch) {
+    ran = std::unexpected(scratch.error());
+  } else {
+    ran = load ? RunLoad(*scratch, static_cast<size_t>(runs)) : RunIn(*scratch, runs);
+  }
   std::error_code ignored;
   if (scratch) std::filesystem::remove_all(*scratch, ignored);
   if (ran) return 0;

@@ -38,7 +38,8 @@ void AuditLink::Checkpoint(Callback callback) {
 // The client queues what the socket does not take and sends it on when acks come in.
 void AuditLink::Expect(uint64_t tag, Result<void> sent, Callback callback) {
   Pending& entry = pending_[tag];
-  entry.deadline_ns = clock_.MonotonicNs() + deadline_ns_;
+  entry.asked_ns = clock_.MonotonicNs();
+  entry.deadline_ns = entry.asked_ns + deadline_ns_;
   entry.callback = std::move(callback);
   if (sent && !gone_) return;
   // Not from here: the caller is in the middle of a stage and expects the answer as an event.

@@ -52,9 +52,12 @@ class AuditLink {
   // True while some append is over its deadline.
   bool silent() const { return silent_ > 0; }
   size_t pending() const { return pending_.size(); }
+  // When the oldest question without an answer was asked; 0: there is none.
+  uint64_t oldest_ns() const { return pending_.empty() ? 0 : pending_.begin()->second.asked_ns; }
 
  private:
   struct Pending {
+    uint64_t asked_ns = 0;
     uint64_t deadline_ns = 0;
     bool silent = false;
     Callback callback;

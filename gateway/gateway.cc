@@ -67,10 +67,7 @@ Result<void> Gateway::Listen(UniqueFd listener, Door door) {
   return {};
 }
 
-void Gateway::Report(std::function<void(size_t)> on_clients, std::function<void()> on_stop) {
-  on_clients_ = std::move(on_clients);
-  on_stop_ = std::move(on_stop);
-}
+void Gateway::Report(Reports reports) { reports_ = std::move(reports); }
 
 void Gateway::OnAccept(size_t index) {
   for (int i = 0; i < kAcceptsPerTurn; ++i) {
@@ -120,7 +117,7 @@ void Gateway::Adopt(Channel channel, Door door) {
   }
   connection.hello_by_ns = now + bounds.hello_ms * kNsPerMs;
   const uint64_t of_agent = ++agents_[connection.peer().uid].connections;
-  if (first && on_clients_) on_clients_(connections_.size());
+  if (first && reports_.on_clients) reports_.on_clients(connections_.size());
   if (settings_.only_uid.has_value() && connection.peer().uid != *settings_.only_uid) {
     TurnAway(connection, {ExitCode::kDenied, 0, "peer",
                           "this gateway serves another user; start one of your own"});

@@ -44,9 +44,12 @@ class Gateway {
   // A listening socket, or (tests) one that is connected already.
   Result<void> Listen(UniqueFd listener, Door door);
   void Adopt(Channel channel, Door door);
-  // `on_clients`: the number of connections became, or ceased to be, zero. `on_stop`: an operator
-  // asks for the end.
-  void Report(std::function<void(size_t)> on_clients, std::function<void()> on_stop);
+  struct Reports {
+    std::function<void(size_t)> on_clients;      // became, or ceased to be, zero
+    std::function<void()> on_stop;               // an operator asks for the end
+    std::function<void(const char*)> on_silent;  // a daemon answers nothing any more; once each
+  };
+  void Report(Reports reports);
 
   // Ends every call and session, records it, then runs `stopped`; bounded in time.
   void Stop(std::function<void()> stopped);
@@ -61,7 +64,8 @@ class Gateway {
     std::string profile;
     uint64_t deadline_ns = 0;
     uint64_t ticket = 0;
-    UniqueFd socket;  // until its turn comes
+    uint64_t asked_ns = 0;  // when its turn came
+    UniqueFd socket;        // until its turn comes
   };
   // What was turned away before it was a call, since the last record of it.
   struct TurnedAway {
@@ -104,6 +108,8 @@ class Gateway {
   // Whether some connection needs another tick.
   bool TickConnections(uint64_t now_ns);
   void RecordTurnedAway(uint64_t now_ns);
+  void Silent(const char* daemon);
+  void WatchDaemons(uint64_t now_ns);
   // What this connection, and with it its agent, was sent and did not read; brought up to date.
   uint64_t CountUnread(Connection& connection);
   bool ReadsItsResults(Connection& connection);
@@ -147,8 +153,10 @@ class Gateway {
 
   EventSource tick_;
   EventSource reap_;
-  std::function<void(size_t)> on_clients_;
-  std::function<void()> on_stop_;
+  Reports reports_;
+  std::set<std::string> silent_;  // daemons of which it was reported
+  uint64_t spawn_heard_ns_ = 0;   // krux-spawnd said anything
+  uint64_t mount_heard_ns_ = 0;   // it passed on what krux-mountd said of a WORK
   enum class Stopping : uint8_t { kNo, kCalls, kLog } stopping_ = Stopping::kNo;
   uint64_t stop_deadline_ns_ = 0;
   std::function<void()> stopped_;

@@ -23,7 +23,7 @@
 #include "gateway/confine.h"
 #include "gateway/gateway.h"
 #include "gateway/stop_point.h"
-#include "gateway/supervisor_message.h"
+#include "gateway/supervisor_link.h"
 
 namespace krux::gateway {
 namespace {
@@ -125,6 +125,7 @@ Result<int> Main(int argc, char** argv) {
   const UniqueFd lifeline = KRUX_TRY(Descriptor(options, "lifeline-fd"));
   Channel control;
   if (options.Has("control-fd")) control = Channel(KRUX_TRY(Descriptor(options, "control-fd")));
+  SupervisorLink supervisor(loop, std::move(control));
 
   // The supervisor keeps the other end of the lifeline and never writes: EOF means that it is gone.
   const EventSource orphaned =
@@ -132,20 +133,20 @@ Result<int> Main(int argc, char** argv) {
   const auto stop = [&] { gateway.Stop([&] { loop.Exit(0); }); };
   const EventSource term = KRUX_TRY(loop.AddSignal(SIGTERM, stop));
   const EventSource interrupt = KRUX_TRY(loop.AddSignal(SIGINT, stop));
-  const auto tell = [&](const SupervisorMessage& message) {
-    if (control.valid()) (void)control.Send(Encode(message));
-  };
-  gateway.Report([&](size_t clients) { tell({SupervisorMessage::Type::kClients, clients}); },
-                 [&] {
-                   if (control.valid()) {
-                     tell({SupervisorMessage::Type::kStop, 0});
-                   } else {
-                     stop();
-                   }
-                 });
+  gateway.Report({.on_clients = [&](size_t clients) { supervisor.Clients(clients); },
+                  .on_stop =
+                      [&] {
+                        if (supervisor.present()) {
+                          supervisor.Stop();
+                        } else {
+                          stop();
+                        }
+                      },
+                  .on_silent = [&](const char* daemon) { supervisor.Silent(daemon); }});
   ReadStopPoint();
   KRUX_TRY(ConfineDaemon());
   injection::Run();
+  KRUX_TRY(supervisor.Start());
   // The doors open when krux-auditd has answered, whatever it answered: where it cannot even start,
   // clients wait at them for a generation that can, or for the reason why there is none.
   KRUX_TRY(gateway.Start([&](bool durable) {
@@ -154,7 +155,7 @@ Result<int> Main(int argc, char** argv) {
       const auto operators = gateway.Listen(std::move(admin_door), Door::kAdminDoor);
       if (!agents || !operators) loop.Exit(ToInt(ExitCode::kInternal));
     }
-    if (durable) tell({SupervisorMessage::Type::kReady, 0});
+    if (durable) supervisor.Ready();
   }));
   return loop.Run();
 }

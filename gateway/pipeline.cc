@@ -262,6 +262,7 @@ void Pipeline::BuildSandbox(CallFlow& flow) {
     return;
   }
   slot.waiting.push_back(flow.id);
+  Started(flow);  // templates are built beside krux-spawnd's loop: a slow one holds nobody up
   if (slot.state == TemplateSlot::State::kBuilding) return;
   slot.tag = next_tag_++;
   auto sent = spawn_.BuildTemplate(slot.tag, flow.plan.template_spec, flow.session->key.work_id);

@@ -97,7 +97,7 @@ class Pipeline {
  public:
   struct Limits {
     Bounds bounds;
-    size_t flows = 512;  // with those that only wait for a late record
+    size_t flows = 512;      // with those that only wait for a late record
     uint64_t owed_ms = 500;  // between attempts to record the outcome of a call
     sandbox::Limits sandbox;
     sandbox::LayerMask degraded = 0;
@@ -140,6 +140,9 @@ class Pipeline {
   // better not to read it.
   bool Exhausted(uid_t uid, uint64_t now_ns);
   uint64_t answered() const { return answered_; }
+  // When krux-spawnd was asked for a sandbox that is overdue; 0 where none became so since this was
+  // last asked.
+  uint64_t TakeOverdueSetup() { return std::exchange(overdue_setup_ns_, 0); }
   // Calls that waited when their client hung up and whose refusals the log had no room for, since
   // this was last asked.
   uint64_t TakeDropped() { return std::exchange(dropped_, 0); }
@@ -203,6 +206,7 @@ class Pipeline {
   bool pumping_ = false;
   uint64_t answered_ = 0;
   uint64_t dropped_ = 0;
+  uint64_t overdue_setup_ns_ = 0;
 };
 
 }  // namespace krux::gateway

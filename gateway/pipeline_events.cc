@@ -274,6 +274,7 @@ void Pipeline::Tick() {
     if (flow->acting) {
       End(*flow, {audit::Status::kTimeout, ExitCode::kTimeout, 0, "the call ran out of time"});
     } else {
+      overdue_setup_ns_ = flow->deadline_ns - limits_.bounds.setup_ms * kNsPerMs;
       End(*flow, {audit::Status::kSetupFailed, ExitCode::kSandbox, 0,
                   "the sandbox was not ready in time; nothing ran"});
     }

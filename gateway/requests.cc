@@ -83,9 +83,9 @@ void Gateway::OnOpen(Connection& connection, const cbor::Value& value, Packet& p
   }
   StopPoint("open");
   connection.opening = true;
-  opens_[next_tag_++] = {connection.id(), profile,
-                         clock_.MonotonicNs() + settings_.limits.bounds.open_ms * kNsPerMs, *ticket,
-                         std::move(packet.fds[0])};
+  opens_[next_tag_++] = {
+      connection.id(), profile, clock_.MonotonicNs() + settings_.limits.bounds.open_ms * kNsPerMs,
+      *ticket,         0,       std::move(packet.fds[0])};
   PumpOpens();
 }
 
@@ -94,6 +94,7 @@ void Gateway::PumpOpens() {
   while (const auto ticket = opens_line_.Next([](uint64_t) { return true; })) {
     const auto open = std::ranges::find_if(
         opens_, [&](const auto& entry) { return entry.second.ticket == *ticket; });
+    open->second.asked_ns = clock_.MonotonicNs();
     if (auto sent = spawn_.OpenWork(open->first, std::move(open->second.socket)); !sent) {
       OnWorkRefused(open->first, sent.error());
     }
@@ -119,6 +120,8 @@ void Gateway::ExpireOpens(uint64_t now_ns) {
     OnWorkRefused(tag, {ExitCode::kBusy, 0, "open", "its turn did not come in time; retry"});
   }
   for (const uint64_t tag : unchecked) {
+    const uint64_t asked = opens_.at(tag).asked_ns;
+    if (mount_heard_ns_ < asked) Silent(spawn_heard_ns_ < asked ? "krux-spawnd" : "krux-mountd");
     OnWorkRefused(tag, {ExitCode::kSandbox, 0, "open",
                         "the work directory was not checked in time; nothing ran"});
   }
@@ -178,14 +181,17 @@ void Gateway::OnStop(Connection& connection, const cbor::Value& value, Packet&) 
   if (const auto request = DecodeStopRequest(value); !request)
     return ReplyError(connection, request.error());
   Reply(connection, Encode(StopReply{}));
-  if (on_stop_) on_stop_();
+  if (reports_.on_stop) reports_.on_stop();
 }
 
 void Gateway::OnSpawnEvent(sandbox::Event event) {
+  spawn_heard_ns_ = clock_.MonotonicNs();
   if (const auto* opened = std::get_if<sandbox::WorkOpened>(&event)) {
+    mount_heard_ns_ = spawn_heard_ns_;
     OnWorkOpened(*opened);
   } else if (const auto* failed = std::get_if<sandbox::Failed>(&event);
              failed != nullptr && failed->call_id.empty() && opens_.contains(failed->tag)) {
+    mount_heard_ns_ = spawn_heard_ns_;
     OnWorkRefused(failed->tag, failed->error);
   } else {
     pipeline_.OnSpawnEvent(std::move(event));

@@ -10,6 +10,10 @@ cbor::Bytes Encode(const SupervisorMessage& message) {
       return cbor::Encode(cbor::Map{{"type", "ready"}});
     case SupervisorMessage::Type::kClients:
       return cbor::Encode(cbor::Map{{"type", "clients"}, {"count", message.count}});
+    case SupervisorMessage::Type::kAlive:
+      return cbor::Encode(cbor::Map{{"type", "alive"}});
+    case SupervisorMessage::Type::kSilent:
+      return cbor::Encode(cbor::Map{{"type", "silent"}, {"daemon", message.daemon}});
     case SupervisorMessage::Type::kStop:
       break;
   }
@@ -25,6 +29,11 @@ Result<SupervisorMessage> DecodeSupervisorMessage(std::span<const uint8_t> bytes
     message = {SupervisorMessage::Type::kClients, reader.Uint("count")};
   } else if (type == "stop") {
     message.type = SupervisorMessage::Type::kStop;
+  } else if (type == "alive") {
+    message.type = SupervisorMessage::Type::kAlive;
+  } else if (type == "silent") {
+    message.type = SupervisorMessage::Type::kSilent;
+    message.daemon = reader.Text("daemon", 32);
   } else if (type != "ready") {
     return Fail(ExitCode::kBadData, "supervisor", "unknown message");
   }

@@ -76,7 +76,7 @@ void Gateway::Reap() {
     if (--agent->second.connections == 0) agents_.erase(agent);
     connections_.erase(id);
   }
-  if (connections_.empty() && on_clients_) on_clients_(0);
+  if (connections_.empty() && reports_.on_clients) reports_.on_clients(0);
 }
 
 // A timer that exists only while something has a deadline.
@@ -97,6 +97,7 @@ void Gateway::Tick() {
   PumpOpens();
   const bool watched = TickConnections(now);
   RecordTurnedAway(now);
+  WatchDaemons(now);
   if (std::exchange(accept_paused_, false)) {
     for (size_t i = 0; i < listeners_.size(); ++i) {
       auto source =
@@ -129,6 +130,19 @@ bool Gateway::TickConnections(uint64_t now_ns) {
     watched |= hello || connection.paused();
   }
   return watched;
+}
+
+void Gateway::Silent(const char* daemon) {
+  if (silent_.insert(daemon).second && reports_.on_silent) reports_.on_silent(daemon);
+}
+
+// An answer that is overdue is no proof, a machine may be slow; that nothing at all was heard since
+// the question is.
+void Gateway::WatchDaemons(uint64_t now_ns) {
+  const uint64_t append = audit_.oldest_ns();
+  if (append != 0 && now_ns > append + kSilentMs * kNsPerMs) Silent("krux-auditd");
+  const uint64_t setup = pipeline_.TakeOverdueSetup();
+  if (setup != 0 && spawn_heard_ns_ < setup) Silent("krux-spawnd");
 }
 
 // At most one record a second, however many were turned away.

@@ -8,15 +8,12 @@
 #include <cerrno>
 
 #include "base/clock.h"
+#include "gateway/bounds.h"
 #include "sandbox/result.h"
 
 namespace krux::gateway {
 namespace {
 
-// A call is bounded by the gateway's own deadlines; this one only ends the wait for a stopped
-// gateway.
-constexpr int kCallTimeoutMs = 15 * 60 * 1000;
-constexpr int kStopTimeoutMs = 20'000;
 constexpr int kPollMs = 10;
 constexpr uint64_t kMaxResultBytes = sandbox::kResultDataOffset + (64ull << 20);
 
@@ -104,7 +101,7 @@ Result<Client> Client::ConnectAdmin(const GatewayPaths& paths, int timeout_ms) {
 
 Result<Client> Client::ConnectTo(const GatewayPaths& paths, const std::string& socket,
                                  int timeout_ms) {
-  Channel channel = KRUX_TRY(Channel::Connect(socket));
+  Channel channel = KRUX_TRY(Channel::Connect(socket, static_cast<int>(kConnectMs)));
   // SO_PEERCRED of a connected socket is who called listen(2): nobody else may play the gateway.
   const PeerCredentials server = KRUX_TRY(channel.Peer());
   if (server.uid != paths.owner) {
@@ -171,7 +168,7 @@ Result<OpenReply> Client::Open(const WorkDir& work, std::string_view profile) {
   KRUX_TRY(mine.Send(std::span(&mark, 1), work_fd));
   const int end[] = {theirs.fd()};
   const cbor::Bytes request = Encode(OpenRequest{.profile = std::string(profile)});
-  const auto [value, packet] = KRUX_TRY(Ask(request, end, "opened", 0, kCallTimeoutMs));
+  const auto [value, packet] = KRUX_TRY(Ask(request, end, "opened", 0, static_cast<int>(kOpenMs)));
   OpenReply opened = KRUX_TRY(DecodeOpenReply(value));
   session_ = opened.session;
   // Ids of two clients of one session must not meet in the log; 52 bits are exact in JSON too.
@@ -199,7 +196,7 @@ Result<Reply> Client::Call(std::string_view capability, cbor::Map args, const Un
   }
   const int fd = input.get();
   const std::span<const int> fds(&fd, input.valid() ? 1 : 0);
-  auto asked = Ask(request, fds, "result", 1, kCallTimeoutMs);
+  auto asked = Ask(request, fds, "result", 1, static_cast<int>(kCallMs));
   if (!asked) {
     if (WasLost(asked.error())) {
       asked.error().message =
@@ -242,13 +239,13 @@ Result<void> Client::Stop() {
   KRUX_TRY(DecodeStopReply(value));
   // kruxd closes the connection when it ends, the supervisor lets go of its lock after all the
   // others.
-  auto end = channel_.ReceiveWithin(kStopTimeoutMs, 0);
+  auto end = channel_.ReceiveWithin(static_cast<int>(kStoppedMs), 0);
   if (end && !end->eof)
     return Fail(ExitCode::kBadData, "gateway", "the gateway goes on talking after `stopping`");
   const UniqueFd lock(lock_.empty() ? -1 : open(lock_.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
   for (int waited = 0; lock.valid() && flock(lock.get(), LOCK_SH | LOCK_NB) != 0;
        waited += kPollMs) {
-    if (waited > kStopTimeoutMs)
+    if (waited > static_cast<int>(kStoppedMs))
       return std::unexpected(Unreachable("the gateway said it stops, but it still runs"));
     poll(nullptr, 0, kPollMs);
   }

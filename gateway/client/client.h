@@ -19,6 +19,7 @@
 
 #include "base/channel.h"
 #include "base/sealed_memfd.h"
+#include "gateway/bounds.h"
 #include "gateway/client/paths.h"
 #include "gateway/client/work_dir.h"
 #include "gateway/protocol.h"
@@ -58,10 +59,12 @@ class Client {
   Client() = default;
   // Connects and says hello. kUnreachable when nobody answers within `timeout_ms` or the socket is
   // served by a uid other than `paths.owner`.
-  static Result<Client> Connect(const GatewayPaths& paths, int timeout_ms = 10'000);
-  static Result<Client> ConnectAdmin(const GatewayPaths& paths, int timeout_ms = 10'000);
+  static Result<Client> Connect(const GatewayPaths& paths,
+                                int timeout_ms = static_cast<int>(kAnswerMs));
+  static Result<Client> ConnectAdmin(const GatewayPaths& paths,
+                                     int timeout_ms = static_cast<int>(kAnswerMs));
   // Over a socket that is already connected (tests).
-  static Result<Client> Adopt(Channel channel, int timeout_ms = 10'000);
+  static Result<Client> Adopt(Channel channel, int timeout_ms = static_cast<int>(kAnswerMs));
 
   const HelloReply& gateway() const { return gateway_; }
 
@@ -98,7 +101,7 @@ class Client {
   HelloReply gateway_;
   cbor::Bytes session_;
   uint64_t last_id_ = 0;  // of a request `call`
-  int timeout_ms_ = 10'000;
+  int timeout_ms_ = static_cast<int>(kAnswerMs);
   std::string lock_;  // of the supervisor, held as long as it lives
 };
 

@@ -28,7 +28,7 @@ struct StartOptions {
   std::vector<std::string> extra_arguments;
   // Gets one line without newline when a gateway was started.
   std::function<void(std::string_view)> say;
-  int start_timeout_ms = 20'000;
+  int start_timeout_ms = static_cast<int>(kStartMs);
 };
 
 Result<Client> EnsureGateway(const GatewayPaths& paths, const StartOptions& options);

@@ -6,17 +6,16 @@
 
 #include <cerrno>
 #include <csignal>
+#include <fstream>
 #include <utility>
 #include <vector>
 
 #include "base/log.h"
+#include "gateway/bounds.h"
 #include "gateway/supervisor_message.h"
 
 namespace krux::gateway {
 namespace {
-
-constexpr uint64_t kDrainUs = 8'000'000;  // kruxd: its calls and its last records
-constexpr uint64_t kEndUs = 5'000'000;    // the others, before SIGKILL
 
 std::string FdWord(int fd) { return std::to_string(fd); }
 
@@ -162,8 +161,28 @@ void Generation::OnControl() {
       case SupervisorMessage::Type::kStop:
         callbacks_.on_stop();
         break;
+      case SupervisorMessage::Type::kAlive:
+        callbacks_.on_alive();
+        break;
+      case SupervisorMessage::Type::kSilent:
+        for (const Role role : {kAuditd, kMountd, kSpawnd}) {
+          if (message->daemon == kNames[role]) callbacks_.on_silent(role);
+        }
+        break;
     }
   }
+}
+
+bool Generation::Kill(Role role) {
+  const Slot& slot = slots_[role];
+  if (!slot.running) return false;
+  std::ifstream file("/proc/" + std::to_string(slot.daemon.pid) + "/stat");
+  std::string line;
+  std::getline(file, line);
+  const size_t name_ends = line.rfind(')');  // the name before it may hold anything
+  if (name_ends != std::string::npos && line.compare(name_ends, 3, ") D") == 0) return false;
+  Log(LogLevel::kError, "krux-supervisor", slot.daemon.name + " hangs and is killed");
+  return slot.daemon.pidfd.Kill(SIGKILL).has_value();
 }
 
 void Generation::OnExit(Role role) {
@@ -199,7 +218,7 @@ void Generation::End(bool in_order) {
     return;
   }
   (void)slots_[kKruxd].daemon.pidfd.Kill(SIGTERM);
-  auto timer = loop_.AddTimer(kDrainUs, [this] { EndOthers(); });
+  auto timer = loop_.AddTimer(kDrainMs * 1'000, [this] { EndOthers(); });
   if (timer) escalation_ = std::move(*timer);
 }
 
@@ -208,7 +227,7 @@ void Generation::End(bool in_order) {
 void Generation::EndOthers() {
   others_told_ = true;
   lifeline_.reset();
-  auto timer = loop_.AddTimer(kEndUs, [this] {
+  auto timer = loop_.AddTimer(kEndMs * 1'000, [this] {
     escalated_ = true;
     for (const Slot& slot : slots_) {
       if (!slot.running) continue;

@@ -44,6 +44,8 @@ class Generation {
     std::function<void()> on_ready;
     std::function<void(uint64_t)> on_clients;
     std::function<void()> on_stop;
+    std::function<void()> on_alive;            // kruxd says so
+    std::function<void(Role role)> on_silent;  // kruxd says that it says nothing any more
     // A daemon ended that nobody asked to end. `status`: exit status, or 128 + signal.
     std::function<void(Role role, int status)> on_death;
     // All four are gone.
@@ -61,6 +63,9 @@ class Generation {
   void End(bool in_order);
   // Some daemon was ended by a signal that was not ours.
   bool killed() const { return killed_; }
+  // Kills one that hangs; on_death follows. False, and nothing happens, while it waits for a disk
+  // (state D, proc(5)): it could not die, and answers when the disk does.
+  bool Kill(Role role);
 
  private:
   struct Slot {

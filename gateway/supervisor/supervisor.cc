@@ -16,6 +16,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "gateway/bounds.h"
 #include "gateway/supervisor/generation.h"
 #include "gateway/supervisor/ground.h"
 #include "gateway/supervisor/last_words.h"
@@ -87,12 +88,15 @@ class Supervisor {
     mark_ = LogMark(options_.paths.gateway_log);
     clients_ = 0;
     ready_now_ = false;
+    Watch(kReadyMs);
     generation_ = std::make_unique<Generation>(
         loop_, ground_,
         Generation::Callbacks{
             .on_ready = [this] { OnReady(); },
             .on_clients = [this](uint64_t count) { OnClients(count); },
             .on_stop = [this] { Finish(); },
+            .on_alive = [this] { Watch(ready_now_ ? kAliveMs : kReadyMs); },
+            .on_silent = [this](Generation::Role role) { (void)generation_->Kill(role); },
             .on_death = [this](Generation::Role role, int status) { OnDeath(role, status); },
             .on_ended = [this] { OnEnded(); }});
     if (auto started = generation_->Start(); !started) {
@@ -114,7 +118,18 @@ class Supervisor {
     served_ = true;
     ready_now_ = true;
     unready_ = 0;
+    Watch(kAliveMs);
     OnClients(clients_);  // somebody may have connected before the start was durable
+  }
+
+  // A kruxd that neither serves nor says that it lives is killed; the rest is as with any death.
+  void Watch(uint64_t milliseconds) {
+    auto timer = loop_.AddTimer(milliseconds * 1'000, [this] {
+      if (finishing_) return;
+      (void)generation_->Kill(Generation::kKruxd);
+      Watch(kAliveMs);
+    });
+    if (timer) watch_ = std::move(*timer);
   }
 
   void OnClients(uint64_t count) {
@@ -208,6 +223,7 @@ class Supervisor {
   std::unique_ptr<Generation> generation_;
   EventSource idle_;
   EventSource backoff_;
+  EventSource watch_;
   std::optional<Error> failure_;
   uint64_t started_ns_ = 0;
   uint64_t clients_ = 0;

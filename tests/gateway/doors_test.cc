@@ -143,7 +143,7 @@ TEST(Doors, AnAgentCannotStopTheGatewayAndAnOperatorMakesNoCalls) {
   const CallRequest call{1, cbor::Bytes(16), "fs.read", cbor::Map{}, {}};
   EXPECT_EQ(CodeOfError(Exchange(admin, Encode(call))), ExitCode::kDenied);
   bool stopped = false;
-  world.OnLoop([&] { world.gateway->Report({}, [&] { stopped = true; }); });
+  world.OnLoop([&] { world.gateway->Report({.on_stop = [&] { stopped = true; }}); });
   EXPECT_TRUE(DecodeStopReply(Exchange(admin, Encode(StopRequest{})).value()).has_value());
   world.OnLoop([&] { EXPECT_TRUE(stopped); });
 }

@@ -155,7 +155,9 @@ void SlowReaders(const Field& field, Tally& tally) {
     if (!client) return;
     const cbor::Bytes session = SessionOf(*client, field.attacker_work);
     for (uint64_t id = 1;; ++id) {
-      if (!client->channel().Send(CallFrame(id, session, field.attacker_work + "/large"))) return;
+      if (!client->channel().Send(CallFrame(id, session, field.attacker_work + "/large")) &&
+          errno != EAGAIN)
+        return;
       ++tally.done;  // blocks when the gateway reads it no more
     }
   });
