@@ -37,6 +37,16 @@ TEST(Bounds, TheDocumentHasTheTableOfTheCode) {
   for (const auto& [name, value] : rows) ADD_FAILURE() << name << " is no bound";
 }
 
+TEST(Deadlines, TheDocumentHasTheTableOfTheCode) {
+  std::map<std::string, uint64_t> rows = Documented("deadline table");
+#define X(name, value)                              \
+  EXPECT_EQ(rows[#name], uint64_t{value}) << #name; \
+  rows.erase(#name);
+  KRUX_DEADLINES(X)
+#undef X
+  for (const auto& [name, value] : rows) ADD_FAILURE() << name << " is no deadline";
+}
+
 TEST(Bounds, EveryDefaultLiesWithinWhatMayBeConfigured) {
 #define X(name, value, least, most)                   \
   EXPECT_LE(uint64_t{least}, Bounds{}.name) << #name; \

@@ -113,6 +113,7 @@ void FakeSpawnd::OnReadable() {
 }
 
 void FakeSpawnd::Send(const sandbox::Event& event, int fd) {
+  if (mute) return;
   const int fds[] = {fd};
   (void)channel_.Send(sandbox::wire::EncodeEvent(event), std::span(fds, fd >= 0 ? 1 : 0));
 }

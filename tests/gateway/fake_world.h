@@ -112,6 +112,7 @@ class FakeSpawnd {
   std::atomic<bool> fail_spawn{false};  // Failed with layer "landlock"
   std::atomic<bool> hold_ready{false};
   std::atomic<bool> hold_done{false};
+  std::atomic<bool> mute{false};  // takes everything, says nothing
   std::atomic<sandbox::Done::End> end{sandbox::Done::End::kExited};
   // Makes the result memfd of the next calls; default: ok, {"bytes": 5}, data "hello".
   std::function<UniqueFd()> make_result;

@@ -328,5 +328,45 @@ TEST(Load, AStoppingGatewayEndsWhatWaitsToo) {
   for (int i = 0; i < 10; ++i) EXPECT_EQ(NextReply(client).code, ExitCode::kUnreachable);
 }
 
+// What is overdue while nothing at all is heard: reported once, and the call ends as 71.
+TEST(Load, ASpawndThatSaysNothingIsReportedASlowOneIsNot) {
+  FakeWorld world;
+  std::atomic<int> reports = 0;
+  world.OnLoop([&] {
+    world.gateway->Report({.on_silent = [&](const char* daemon) {
+      EXPECT_STREQ(daemon, "krux-spawnd");
+      ++reports;
+    }});
+  });
+  Client client = world.ConnectAndOpen();
+  world.spawn->hold_ready = true;
+  std::thread overdue([&] { EXPECT_EQ(Read(client)->code, ExitCode::kSandbox); });
+  ASSERT_GE(world.trace.Await("spawn"), 0);
+  {
+    const Client other = world.ConnectAndOpen();
+  }  // spawnd answers for a WORK: it lives
+  overdue.join();
+  EXPECT_EQ(Read(client)->code, ExitCode::kSandbox);
+  EXPECT_EQ(reports, 0) << "cancelled, and that it said so is a sign of life";
+  world.spawn->mute = true;
+  EXPECT_EQ(Read(client)->code, ExitCode::kSandbox);
+  EXPECT_EQ(Read(client)->code, ExitCode::kSandbox);
+  world.OnLoop([&] { EXPECT_EQ(reports, 1); });
+}
+
+TEST(Load, AWorkThatIsNeverCheckedIs71AndMountdIsReported) {
+  GatewaySettings settings = FakeWorld::Quick();
+  settings.limits.bounds.open_ms = 200;
+  FakeWorld world(settings);
+  std::atomic<int> reports = 0;
+  world.OnLoop([&] { world.gateway->Report({.on_silent = [&](const char*) { ++reports; }}); });
+  Client client = world.Connect();
+  world.spawn->mute = true;
+  const auto opened = client.Open(Scratch());
+  ASSERT_FALSE(opened.has_value());
+  EXPECT_EQ(opened.error().code, ExitCode::kSandbox);
+  world.OnLoop([&] { EXPECT_EQ(reports, 1); });
+}
+
 }  // namespace
 }  // namespace krux::gateway

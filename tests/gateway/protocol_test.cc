@@ -132,12 +132,22 @@ TEST(Protocol, TheDocumentHasTheTableOfTheCode) {
 #undef X
 }
 
-TEST(Protocol, TheSupervisorHearsThreeThings) {
-  EXPECT_EQ(DecodeSupervisorMessage(Encode(SupervisorMessage{SupervisorMessage::Type::kClients, 3}))
+TEST(Protocol, TheSupervisorHearsFiveThings) {
+  const auto silent = DecodeSupervisorMessage(
+      Encode(SupervisorMessage{.type = SupervisorMessage::Type::kSilent, .daemon = "krux-spawnd"}));
+  ASSERT_TRUE(silent.has_value());
+  EXPECT_EQ(silent->daemon, "krux-spawnd");
+  EXPECT_EQ(
+      DecodeSupervisorMessage(Encode(SupervisorMessage{.type = SupervisorMessage::Type::kAlive}))
+          ->type,
+      SupervisorMessage::Type::kAlive);
+  EXPECT_EQ(DecodeSupervisorMessage(
+                Encode(SupervisorMessage{.type = SupervisorMessage::Type::kClients, .count = 3}))
                 ->count,
             3u);
   EXPECT_EQ(
-      DecodeSupervisorMessage(Encode(SupervisorMessage{SupervisorMessage::Type::kStop, 0}))->type,
+      DecodeSupervisorMessage(Encode(SupervisorMessage{.type = SupervisorMessage::Type::kStop}))
+          ->type,
       SupervisorMessage::Type::kStop);
   EXPECT_FALSE(DecodeSupervisorMessage(cbor::Encode(cbor::Map{{"type", "exec"}})).has_value());
   EXPECT_FALSE(
