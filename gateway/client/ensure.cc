@@ -21,7 +21,7 @@ constexpr int kStarts = 3;
 constexpr int kPollMs = 10;
 constexpr int kHelloMs = 10'000;
 // How long kruxd outlives the other daemons of its generation.
-constexpr int kEndMs = 300;
+constexpr int kEndingMs = 300;
 
 // Of a hello and an open: nothing has been asked for that could have had an effect.
 bool MayAskAgain(const Error& error) { return WasNotTaken(error) || WasLost(error); }
@@ -230,7 +230,7 @@ Result<OpenedSession> OpenSession(const GatewayPaths& paths, const StartOptions&
     // Where a daemon behind kruxd is gone, kruxd says so and soon goes as well.
     const bool behind =
         opened.error().code == ExitCode::kAudit || opened.error().code == ExitCode::kSandbox;
-    const bool again = MayAskAgain(opened.error()) || (behind && client.EndsWithin(kEndMs));
+    const bool again = MayAskAgain(opened.error()) || (behind && client.EndsWithin(kEndingMs));
     if (!again || NowMs() >= deadline_ms) return std::unexpected(std::move(opened.error()));
   }
 }

@@ -114,7 +114,7 @@ TEST(Load, ASaturatedSessionDoesNotStopAnother) {
       ASSERT_TRUE(hog.channel().Send(CallFrame(id, session)).has_value());
     }
   }
-  while (modest.Status()->calls_in_flight < 8) {
+  while (world.trace.Count("go") < 8) {
   }
   world.spawn->hold_done = false;
   EXPECT_EQ(Read(modest)->code, ExitCode::kOk);
@@ -346,8 +346,7 @@ TEST(Load, ASpawndThatSaysNothingIsReportedASlowOneIsNot) {
     const Client other = world.ConnectAndOpen();
   }  // spawnd answers for a WORK: it lives
   overdue.join();
-  EXPECT_EQ(Read(client)->code, ExitCode::kSandbox);
-  EXPECT_EQ(reports, 0) << "cancelled, and that it said so is a sign of life";
+  world.OnLoop([&] { EXPECT_EQ(reports, 0) << "it said something since it was asked"; });
   world.spawn->mute = true;
   EXPECT_EQ(Read(client)->code, ExitCode::kSandbox);
   EXPECT_EQ(Read(client)->code, ExitCode::kSandbox);

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -12,6 +13,7 @@
 #include <functional>
 
 #include "tests/tools/krux_process.h"
+#include "tools/json.h"
 
 namespace krux::hostile {
 namespace {
@@ -22,6 +24,7 @@ class Hang : public testing::Test {
  protected:
   void SetUp() override {
     tools::WriteFile(gateway_.Path("file"), "content");
+    mkdir((gateway_.root() + "/config").c_str(), 0755);
     tools::WriteFile(config_, "[limits]\nsetup_ms = 1500\nopen_ms = 3000\nappend_ms = 1500\n");
     tools::RunOptions options;
     options.environment = {"KRUX_CONFIG=" + config_};
@@ -48,7 +51,7 @@ class Hang : public testing::Test {
   }
 
   tools::PrivateGateway gateway_;
-  std::string config_ = gateway_.root() + "/krux.toml";
+  std::string config_ = gateway_.root() + "/config/krux.toml";  // apart from WORK
 };
 
 TEST_F(Hang, AStoppedSpawndIs71AndThenReplaced) {
@@ -64,8 +67,9 @@ TEST_F(Hang, AStoppedSpawndIs71AndThenReplaced) {
   if (inner > 0) ASSERT_EQ(kill(inner, SIGSTOP), 0);
   const auto begin = Clock::now();
   const tools::Ran ran = Read();
-  EXPECT_EQ(ran.exit, 71) << ran.err;
-  EXPECT_LT(Clock::now() - begin, std::chrono::seconds(10));
+  // 71, or an open that was asked again of the fresh generation: bounded in any case.
+  EXPECT_TRUE(ran.exit == 71 || ran.exit == 0) << ran.exit << ran.err;
+  EXPECT_LT(Clock::now() - begin, std::chrono::seconds(20));
   RecoversWithin(std::chrono::seconds(30), {69, 71});
   EXPECT_NE(gateway_.Kruxd(), before) << "a fresh generation";
 }
@@ -75,8 +79,9 @@ TEST_F(Hang, AStoppedMountdIs71AndThenReplaced) {
   ASSERT_GT(mountd, 0);
   ASSERT_EQ(kill(mountd, SIGSTOP), 0);
   const tools::Ran ran = Read();
-  EXPECT_EQ(ran.exit, 71) << ran.err;
+  EXPECT_TRUE(ran.exit == 71 || ran.exit == 0) << ran.exit << ran.err;
   RecoversWithin(std::chrono::seconds(30), {69, 71});
+  EXPECT_NE(gateway_.Daemon("krux-mountd"), mountd);
 }
 
 TEST_F(Hang, AStoppedAuditdIs74AndThenReplaced) {
@@ -119,15 +124,18 @@ TEST_F(Hang, ControlCIs130AndTheCallIsCancelledAndRecorded) {
     }
     return false;
   };
-  const auto in_flight = [&](const char* count) {
-    return gateway_.Krux({"status", "-o", "json"}).out.find(count) != std::string::npos;
+  const auto in_flight = [&](uint64_t count) {
+    const auto status = tools::ParseJson(gateway_.Krux({"status", "-o", "json"}).out);
+    const cbor::Value* found =
+        status && status->map() != nullptr ? status->map()->Find("calls_in_flight") : nullptr;
+    return found != nullptr && *found == cbor::Value(count);
   };
-  ASSERT_TRUE(within([&] { return in_flight("\"calls_in_flight\":1"); }));
+  ASSERT_TRUE(within([&] { return in_flight(1); }));
   ASSERT_EQ(kill(child, SIGINT), 0);
   int status = 0;
   ASSERT_EQ(waitpid(child, &status, 0), child);
   EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 130) << status;
-  EXPECT_TRUE(within([&] { return in_flight("\"calls_in_flight\":0"); })) << "it must not run on";
+  EXPECT_TRUE(within([&] { return in_flight(0); })) << "it must not run on";
   const tools::Ran log = gateway_.Krux({"audit", "tail", "-n", "3"});
   EXPECT_NE(log.out.find("cancelled"), std::string::npos) << log.out << log.err;
 }
