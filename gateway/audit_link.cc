@@ -82,6 +82,7 @@ void AuditLink::OnReadable() {
 }
 
 void AuditLink::OnAck(const audit::Ack& ack) {
+  heard_ = true;
   const auto it = pending_.find(ack.tag);
   if (it == pending_.end()) return;
   const bool late = it->second.silent;

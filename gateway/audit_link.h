@@ -52,8 +52,11 @@ class AuditLink {
   // True while some append is over its deadline.
   bool silent() const { return silent_ > 0; }
   size_t pending() const { return pending_.size(); }
-  // When the oldest question without an answer was asked; 0: there is none.
-  uint64_t oldest_ns() const { return pending_.empty() ? 0 : pending_.begin()->second.asked_ns; }
+  // When the oldest question without an answer was asked. 0: there is none, or krux-auditd has not
+  // answered anything yet; to open a log that was torn may take its time.
+  uint64_t oldest_ns() const {
+    return pending_.empty() || !heard_ ? 0 : pending_.begin()->second.asked_ns;
+  }
 
  private:
   struct Pending {
@@ -76,6 +79,7 @@ class AuditLink {
   std::map<uint64_t, Pending> pending_;  // by tag, which is also the order of deadlines
   size_t silent_ = 0;
   bool gone_ = false;
+  bool heard_ = false;
   std::function<void()> on_gone_;
   EventSource readable_;
   EventSource deferred_;
