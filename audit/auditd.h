@@ -37,6 +37,7 @@ class Auditd {
   };
 
   bool Gather(std::vector<Received>* group);  // false at the end of the channel
+  bool Linger(uint64_t begin, size_t gathered, size_t expected);
   void Serve(std::vector<Received> group);
   void ServeAppends(std::vector<AppendRequest> appends);
   void Answer(uint64_t tag, uint64_t seq, std::string error);
@@ -48,6 +49,8 @@ class Auditd {
   int stop_;
   AuditdOptions options_;
   std::deque<cbor::Bytes> acks_;
+  size_t last_group_ = 0;       // records of the last write
+  uint64_t last_write_ns_ = 0;  // how long it took
 };
 
 }  // namespace krux::audit

@@ -1,7 +1,7 @@
 #include "audit/hash.h"
 
-#include <openssl/evp.h>
-#include <openssl/hmac.h>
+#include <algorithm>
+#include <array>
 
 #include "base/digest.h"
 
@@ -15,12 +15,22 @@ cbor::Bytes LeafHash(std::span<const uint8_t> record) {
   return hash.Finish();
 }
 
+// RFC 2104. HMAC(3) would look its algorithm up every time.
 cbor::Bytes HmacSha256(std::span<const uint8_t> key, std::span<const uint8_t> message) {
-  cbor::Bytes out(kHashBytes);
-  unsigned size = 0;
-  HMAC(EVP_sha256(), key.data(), static_cast<int>(key.size()), message.data(), message.size(),
-       out.data(), &size);
-  return out;
+  std::array<uint8_t, 64> inner{}, outer{};
+  const cbor::Bytes short_key =
+      key.size() <= inner.size() ? cbor::Bytes(key.begin(), key.end()) : Sha256(key);
+  std::ranges::copy(short_key, inner.begin());
+  for (size_t i = 0; i < inner.size(); ++i) {
+    outer[i] = inner[i] ^ 0x5c;
+    inner[i] ^= 0x36;
+  }
+  Sha256Stream first, second;
+  first.Update(inner);
+  first.Update(message);
+  second.Update(outer);
+  second.Update(first.Finish());
+  return second.Finish();
 }
 
 }  // namespace krux::audit

@@ -63,15 +63,20 @@ Log::Batch Log::Begin() const {
 Result<void> Log::Add(const Draft& draft, const Segment& segment, Batch* batch) const {
   KRUX_TRY(CheckDraft(draft));
   if (draft.kind == Kind::kOutcome) KRUX_TRY(CheckOutcome(draft, batch->open));
-  const cbor::Map record{{0u, 1u},
-                         {1u, batch->next_seq},
-                         {2u, batch->head},
-                         {3u, options_.clock->WallNs()},
-                         {4u, options_.clock->MonotonicNs()},
-                         {5u, boot_nonce_},
-                         {6u, static_cast<unsigned>(draft.kind)},
-                         {7u, draft.body}};
-  const cbor::Bytes bytes = cbor::Encode(record);
+  cbor::Bytes bytes = cbor::Encode(cbor::Map{{0u, 1u},
+                                             {1u, batch->next_seq},
+                                             {2u, batch->head},
+                                             {3u, options_.clock->WallNs()},
+                                             {4u, options_.clock->MonotonicNs()},
+                                             {5u, boot_nonce_},
+                                             {6u, static_cast<unsigned>(draft.kind)}});
+  // Key 7 is the last: the body goes behind without being copied into the map first.
+  constexpr uint8_t kMapOf7 = 0xa7;
+  const cbor::Bytes body = cbor::Encode(draft.body);
+  if (bytes[0] != kMapOf7) return Fail(ExitCode::kInternal, "audit record", "no map of seven");
+  bytes[0] = kMapOf7 + 1;
+  bytes.push_back(7);
+  bytes.insert(bytes.end(), body.begin(), body.end());
   const cbor::Bytes openings =
       draft.openings.is_null() ? cbor::Bytes() : cbor::Encode(draft.openings);
   if (bytes.size() > KRUX_FRAME_LIMIT || openings.size() > KRUX_FRAME_LIMIT) {
@@ -86,8 +91,8 @@ Result<void> Log::Add(const Draft& draft, const Segment& segment, Batch* batch) 
   batch->bytes += frame.size();
   batch->frames.push_back(std::move(frame));
   batch->head = LeafHash(bytes);
+  TrackOpen(batch->next_seq, draft.kind, draft.body, &batch->open);
   batch->next_seq += 1;
-  TrackOpen(record, &batch->open);
   return {};
 }
 

@@ -92,7 +92,8 @@ Result<void> ScanRecord(std::span<const uint8_t> bytes, uint64_t segment, const 
   }
   scan->served |= *kind != cbor::Value(static_cast<unsigned>(Kind::kSegment)) &&
                   *kind != cbor::Value(static_cast<unsigned>(Kind::kRecovered));
-  TrackOpen(*record, &scan->open);
+  if (kind->uint() != nullptr)
+    TrackOpen(scan->next_seq, static_cast<Kind>(*kind->uint()), *body->map(), &scan->open);
   TrackDeclared(*kind, *body->map(), scan);
   scan->head = LeafHash(bytes);
   scan->next_seq += 1;
@@ -223,12 +224,9 @@ Result<void> CheckSignedHead(const Scan& scan, uint64_t segment, const SignedHea
 
 }  // namespace
 
-void TrackOpen(const cbor::Map& record, std::map<uint64_t, cbor::Bytes>* open) {
-  const uint64_t* seq = record.Find(1u)->uint();
-  const uint64_t* kind = record.Find(6u)->uint();
-  const cbor::Map& body = *record.Find(7u)->map();
-  if (seq == nullptr || kind == nullptr) return;
-  switch (static_cast<Kind>(*kind)) {
+void TrackOpen(uint64_t seq, Kind kind, const cbor::Map& body,
+               std::map<uint64_t, cbor::Bytes>* open) {
+  switch (kind) {
     case Kind::kSegment:
       if (const cbor::Value* list = body.Find(6u); list != nullptr && list->array() != nullptr) {
         for (const cbor::Value& item : *list->array()) {
@@ -241,7 +239,7 @@ void TrackOpen(const cbor::Map& record, std::map<uint64_t, cbor::Bytes>* open) {
       break;
     case Kind::kIntent:
       if (const cbor::Value* id = body.Find(0u); id != nullptr && id->bytes() != nullptr) {
-        (*open)[*seq] = *id->bytes();
+        (*open)[seq] = *id->bytes();
       }
       break;
     case Kind::kOutcome:

@@ -13,6 +13,7 @@
 
 #include "audit/checkpoints.h"
 #include "audit/io.h"
+#include "audit/record.h"
 
 namespace krux::audit {
 
@@ -41,6 +42,7 @@ Result<LogState> ReadLogState(Io& io, int dir, const cbor::Bytes& log_id,
                               const std::optional<SignedHead>& signed_head);
 
 // What a record means for the list of open intents.
-void TrackOpen(const cbor::Map& record, std::map<uint64_t, cbor::Bytes>* open);
+void TrackOpen(uint64_t seq, Kind kind, const cbor::Map& body,
+               std::map<uint64_t, cbor::Bytes>* open);
 
 }  // namespace krux::audit

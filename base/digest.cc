@@ -6,10 +6,17 @@
 
 namespace krux {
 
+// Fetched once: EVP_sha256() is looked up again by every EVP_DigestInit_ex (crypto(7), "Implicit
+// fetching"), which costs more than hashing a small record.
+static const EVP_MD* Algorithm() {
+  static EVP_MD* const sha256 = EVP_MD_fetch(nullptr, "SHA256", nullptr);
+  return sha256;
+}
+
 Sha256Stream::Sha256Stream() : context_(EVP_MD_CTX_new()) {
   // Only out of memory can fail here, and a wrong digest must never be handed out.
-  if (context_ == nullptr ||
-      EVP_DigestInit_ex(static_cast<EVP_MD_CTX*>(context_), EVP_sha256(), nullptr) != 1) {
+  if (context_ == nullptr || Algorithm() == nullptr ||
+      EVP_DigestInit_ex(static_cast<EVP_MD_CTX*>(context_), Algorithm(), nullptr) != 1) {
     std::abort();
   }
 }
