@@ -288,7 +288,7 @@ const std::vector<EscapeCase> kCases = {
     {"link_host_file", "link: ENOENT, then E", Control::kCaller, GiveSecret},
     {"hard_links", "open: ENOENT", Control::kCaller, GiveSecret},
     {"proc_links", "open: ENOENT", Control::kCaller, GiveSecret},
-    {"moved_directory", "openat: ENOENT", Control::kCaller, GiveMovingDirectory},
+    {"moved_directory", "openat: E", Control::kCaller, GiveMovingDirectory},
     {"rename_out", "rename: ENOENT", Control::kCaller, GiveSecret},
     {"write_readonly", "open: E", Control::kCaller, GiveReadOnlyFile},
     {"write_fifo_in_grant", "open: EACCES", Control::kCaller, GivePipe},
