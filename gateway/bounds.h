@@ -24,7 +24,7 @@ namespace krux::gateway {
   X(calls, 32, 1, 128)                       \
   X(calls_per_agent, 16, 1, 128)             \
   X(calls_per_session, 8, 1, 128)            \
-  X(calls_starting, 2, 1, 64)                \
+  X(calls_starting, 1, 1, 64)                \
   X(waiting, 384, 1, 1'024)                  \
   X(waiting_per_agent, 256, 1, 1'024)        \
   X(waiting_per_session, 128, 1, 1'024)      \

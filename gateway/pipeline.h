@@ -74,13 +74,13 @@ struct CallFlow {
   policy::Decision decision;
 
   RecordState intent;
-  uint64_t ticket = 0;    // its place in the line; 0: none
-  bool passed = false;    // its turn came
-  bool starting = false;  // counts as one whose sandbox is being built
-  bool asked = false;     // stage 7 was begun
-  bool spawned = false;   // Spawn was sent
-  bool ready = false;     // confined, measured, waiting
-  bool acting = false;    // Go was sent
+  uint64_t ticket = 0;       // its place in the line; 0: none
+  bool passed = false;       // its turn came
+  uint64_t starting_ns = 0;  // since when it counts as one whose sandbox is being built; 0: not
+  bool asked = false;        // stage 7 was begun
+  bool spawned = false;      // Spawn was sent
+  bool ready = false;        // confined, measured, waiting
+  bool acting = false;       // Go was sent
   sandbox::Receipt receipt;
   bool stopping = false;  // cancelled because the gateway stops
   std::optional<sandbox::Done> done;

@@ -12,6 +12,7 @@ namespace krux::gateway {
 namespace {
 
 constexpr uint64_t kNsPerMs = 1'000'000;
+constexpr uint64_t kSlowStartNs = 100 * kNsPerMs;
 
 }  // namespace
 
@@ -256,6 +257,8 @@ void Pipeline::Tick() {
   const uint64_t now = clock_.MonotonicNs();
   std::vector<cbor::Bytes> overdue;
   for (const auto& [id, flow] : flows_) {
+    // What takes so long does not want the processor: a disk, a file system. Others may begin.
+    if (flow->starting_ns != 0 && now > flow->starting_ns + kSlowStartNs) Started(*flow);
     if (flow->deadline_ns != 0 && flow->deadline_ns <= now) overdue.push_back(id);
   }
   for (const cbor::Bytes& id : overdue) {

@@ -76,7 +76,7 @@ void Pipeline::Pump() {
     const cbor::Bytes id = std::move(tickets_.extract(*ticket).mapped());
     CallFlow& flow = *Find(id);
     flow.passed = true;
-    flow.starting = true;
+    flow.starting_ns = now;
     flow.deadline_ns = 0;
     ++starting_;
     Advance(id);
@@ -86,7 +86,7 @@ void Pipeline::Pump() {
 
 // The sandbox stands, or there will be none: the next one may be built.
 void Pipeline::Started(CallFlow& flow) {
-  if (!std::exchange(flow.starting, false)) return;
+  if (std::exchange(flow.starting_ns, 0) == 0) return;
   --starting_;
 }
 

@@ -328,6 +328,21 @@ TEST(Load, AStoppingGatewayEndsWhatWaitsToo) {
   for (int i = 0; i < 10; ++i) EXPECT_EQ(NextReply(client).code, ExitCode::kUnreachable);
 }
 
+// Sandboxes are built one at a time, but one that hangs keeps nobody waiting for its deadline.
+TEST(Load, ASandboxThatIsNotReadyDoesNotHoldUpTheNext) {
+  GatewaySettings settings = FakeWorld::Quick();
+  settings.limits.bounds.setup_ms = 60'000;
+  FakeWorld world(settings);
+  Client stuck = world.ConnectAndOpen();
+  Client other = world.ConnectAndOpen();
+  EXPECT_EQ(Read(other)->code, ExitCode::kOk);
+  world.spawn->hold_ready = true;
+  ASSERT_TRUE(stuck.channel().Send(CallFrame(1, SessionOf(stuck))).has_value());
+  ASSERT_GE(world.trace.Await("spawn", static_cast<size_t>(world.trace.IndexOf("go"))), 0);
+  world.spawn->hold_ready = false;
+  EXPECT_EQ(Read(other)->code, ExitCode::kOk);
+}
+
 // What is overdue while nothing at all is heard: reported once, and the call ends as 71.
 TEST(Load, ASpawndThatSaysNothingIsReportedASlowOneIsNot) {
   FakeWorld world;
