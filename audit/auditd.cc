@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <utility>
 
 #include "base/clock.h"
 
@@ -62,6 +63,9 @@ bool Auditd::Gather(std::vector<Received>* group) {
       if (Linger(begin, group->size(), last_group_ + at_first)) continue;
       return true;
     }
+    // kruxd ended without having read its acks. The kernel says so once, before it hands over what
+    // kruxd had sent until then.
+    if (!packet && packet.error().sys_errno == ECONNRESET && !std::exchange(reset_, true)) continue;
     // Too long, or with descriptors: the packet is gone, its framing is not.
     if (!packet && packet.error().sys_errno == 0) {
       group->push_back({0, std::unexpected(packet.error())});

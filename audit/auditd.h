@@ -51,6 +51,7 @@ class Auditd {
   std::deque<cbor::Bytes> acks_;
   size_t last_group_ = 0;       // records of the last write
   uint64_t last_write_ns_ = 0;  // how long it took
+  bool reset_ = false;          // the channel was reset by its other end
 };
 
 }  // namespace krux::audit

@@ -139,6 +139,30 @@ TEST(Auditd, EveryWayToStopSignsWhatIsThere) {
   stops("channel", [](Daemon&, auto& client) { client.reset(); });
 }
 
+// unix(7): a peer that ends with something unread resets the connection, and the reset is told
+// before what it had sent. An outcome that kruxd sent with its last breath must not be lost to
+// that.
+TEST(Auditd, WhatAKilledKruxdHadSentIsWrittenThoughItsAcksWereNeverRead) {
+  TestFolder folder;
+  Daemon daemon(folder);
+  {
+    AuditClient client(daemon.TakeChannel());
+    ASSERT_TRUE(client.Append(1, IntentDraft(1)));
+    pollfd unread{client.fd(), POLLIN, 0};
+    ASSERT_EQ(poll(&unread, 1, kPatienceMs), 1);  // the ack is there, and stays unread
+    daemon.Signal(SIGSTOP);
+    ASSERT_TRUE(client.Append(2, OutcomeDraft(1, 1)));
+    ASSERT_TRUE(client.Append(3, DenialDraft(2)));
+  }
+  daemon.Signal(SIGCONT);
+  EXPECT_EQ(daemon.Wait(), 0) << daemon.Errors();
+  verify::LogReader reader(folder.log_dir());
+  std::vector<uint64_t> kinds;
+  for (verify::RecordView record; reader.Next(&record);) kinds.push_back(record.kind);
+  EXPECT_EQ(kinds, (std::vector<uint64_t>{0, 1, 2, 3}));
+  EXPECT_EQ(folder.Verify().exit, verify::kOk) << Describe(folder.Verify());
+}
+
 TEST(Auditd, SignsByItselfWhenItIsIdle) {
   TestFolder folder;
   Daemon daemon(folder);
