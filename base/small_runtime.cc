@@ -1,7 +1,7 @@
-// The two places where libstdc++ would say at length why it gives up. Their words need its demangler
-// and its debug printer, 64 KiB that a tiny program keeps mapped to say what nobody reads: the
-// supervisor sees SIGABRT either way. Linked into the static programs only; an archive's member is
-// not taken where its symbols are there already.
+// The two places where libstdc++ would say at length why it gives up. Their words need its
+// demangler and its debug printer, 64 KiB that a tiny program keeps mapped to say what nobody
+// reads: the supervisor sees SIGABRT either way. Linked into the static programs only; an archive's
+// member is not taken where its symbols are there already.
 #include <unistd.h>
 
 #include <cstdlib>

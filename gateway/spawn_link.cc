@@ -29,8 +29,7 @@ Result<void> SpawnLink::Post(Outbox::Send send) {
     if (sent || sent.error().code == ExitCode::kBusy || sent.error().code == ExitCode::kBadData)
       return sent;
   }
-  return Fail(ExitCode::kSandbox, "spawn",
-              "krux-spawnd is gone; nothing ran, call again");
+  return Fail(ExitCode::kSandbox, "spawn", "krux-spawnd is gone; nothing ran, call again");
 }
 
 Result<void> SpawnLink::OpenWork(uint64_t tag, UniqueFd work_socket) {

@@ -12,8 +12,8 @@
 #include <memory>
 #include <set>
 
-#include "sandbox/seccomp.h"
 #include "base/seccomp/rules.h"
+#include "sandbox/seccomp.h"
 #include "tests/sandbox/bpf_interpreter.h"
 
 namespace krux::sandbox {
