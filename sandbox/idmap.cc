@@ -35,6 +35,8 @@ Result<UniqueFd> MakeSwapNamespace(uint32_t caller_uid, uint32_t caller_gid, uin
   auto [ours, theirs] = KRUX_TRY(Channel::Pair());
   Cloned holder = KRUX_TRY(CloneProcess(CLONE_NEWUSER, -1));
   if (holder.pid == 0) {
+    // Its copy of the other end goes, so that the channel ends with krux-mountd.
+    ours = Channel();
     // It hands out its namespace itself: nobody else may look into a process that is not dumpable
     // without CAP_SYS_PTRACE, which krux-mountd has not.
     const UniqueFd own(open("/proc/self/ns/user", O_RDONLY | O_CLOEXEC));
@@ -42,7 +44,9 @@ Result<UniqueFd> MakeSwapNamespace(uint32_t caller_uid, uint32_t caller_gid, uin
     const int fds[] = {own.get()};
     (void)theirs.Send(std::span(&byte, 1),
                       own.valid() ? std::span<const int>(fds) : std::span<const int>());
-    for (;;) pause();
+    // Killed when its namespace was taken; where krux-mountd is killed before, its end is this one.
+    (void)theirs.Receive();
+    _exit(0);
   }
   // The namespace lives on in the descriptor; the process that carried it does not.
   const Pidfd pidfd(std::move(holder.pidfd));

@@ -15,6 +15,7 @@
 
 #include "gateway/stop_point.h"
 #include "tests/house/tree.h"
+#include "tests/kill/process_tree.h"
 #include "tests/kill/scenario.h"
 #include "tests/tools/krux_process.h"
 
@@ -119,6 +120,8 @@ void PlayMatrix(std::optional<uid_t> owner) {
     EXPECT_EQ(cells[i].wrong, "") << scenarios[i].victim << " killed at " << scenarios[i].point;
   }
   std::printf("\n");
+  EXPECT_TRUE(Within(5'000, [&] { return RunningFrom(programs).empty(); }))
+      << RunningFrom(programs).front() << " stays when everything has ended";
   std::error_code ignored;
   std::filesystem::remove_all(programs, ignored);
 }

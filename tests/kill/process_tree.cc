@@ -81,6 +81,18 @@ bool Runs(const Process& process) {
   return ReadStat(process.pid, &now) && now.start == process.start;
 }
 
+std::vector<std::string> RunningFrom(const std::string& dir) {
+  std::vector<std::string> running;
+  for (const Process& process : Everybody()) {
+    std::error_code error;
+    const auto program =
+        std::filesystem::read_symlink("/proc/" + std::to_string(process.pid) + "/exe", error);
+    if (!error && program.string().starts_with(dir + "/"))
+      running.push_back(NameOf(process.pid) + " (" + std::to_string(process.pid) + ")");
+  }
+  return running;
+}
+
 Process FindPart(pid_t supervisor, const std::string& part) {
   const std::vector<Process> tree = ProcessTree(supervisor);
   if (tree.empty()) return {};

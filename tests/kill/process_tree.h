@@ -30,6 +30,9 @@ std::vector<Process> ProcessTree(pid_t root);
 // The same process still runs.
 bool Runs(const Process& process);
 
+// Everybody whose program lies below `dir`, whoever the parent is by now: "name (pid)".
+std::vector<std::string> RunningFrom(const std::string& dir);
+
 // One process of a gateway by the name of its part: "supervisor", "kruxd", "auditd", "mountd",
 // "spawnd" (the one that the supervisor started), "inner" (the one that has the workers) or
 // "worker". Pid 0 where there is none.

@@ -259,6 +259,8 @@ class Stage {
       if (!Within(5'000, [&] { return !Runs(process); }))
         Wrong(process.name + " outlives the stop");
     }
+    // kruxd has its own copy here.
+    if (!Within(5'000, [&] { return RunningFrom(lib_).empty(); })) Wrong("a kruxd stays");
     for (const char* folder : {"run", "state"}) {
       const UniqueFd lock(
           open((gateway_.root() + "/" + folder + "/gateway.lock").c_str(), O_RDWR | O_CLOEXEC));
