@@ -247,12 +247,14 @@ void GiveForeignFiles(Scene& scene) {
 // A directory of WORK that somebody on the host moves out and in again, as fast as he can.
 void GiveMovingDirectory(Scene& scene) {
   const std::string inside = scene.work().path() + "/moving",
-                    outside = scene.outside().path() + "/moving";
+                    outside = scene.outside().path() + "/moving",
+                    started = scene.work().path() + "/started";
   EXPECT_EQ(mkdir(inside.c_str(), 0755), 0);
   scene.Arg("moving");
   const pid_t pid = fork();
   if (pid == 0) {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
+    while (access(started.c_str(), F_OK) != 0) usleep(1000);
     for (;;) {
       (void)rename(inside.c_str(), outside.c_str());
       (void)rename(outside.c_str(), inside.c_str());

@@ -16,6 +16,9 @@ static time_t now(void) {
 }
 
 int main(int argc, char** argv) {
+  // The mover waits for this file, so that the scene is looked at before anything moves.
+  const int started = open("started", O_WRONLY | O_CREAT, 0600);
+  if (started < 0) broken("cannot say that it runs");
   const time_t end = now() + SECONDS;
   int moves = 0, there = 0;
   while (moves < MOVES && now() < end) {
