@@ -65,11 +65,14 @@ static uint8_t of_confinement(const struct krux_call* call) {
   return (krux_footprint_legs(footprint) & ~krux_contribution(call)) == 0 ? KRUX_ALLOW : KRUX_DENY;
 }
 
+/* Most of a call's cost is known only when it has ended, so of every budget something must be left;
+ * krux's own calls cost nothing and go on. */
 static uint8_t of_limit(const struct krux_state* state, const struct krux_call* call,
                         uint64_t now_ms) {
   const struct krux_policy* policy = &state->policy;
   for (int i = 0; i < KRUX_BUDGETS; ++i) {
     if (call->cost[i] > state->remaining[i]) return KRUX_DENY;
+    if (state->remaining[i] == 0 && call->dimension != KRUX_DIM_NONE) return KRUX_DENY;
   }
   if (now_ms < policy->not_before_ms || now_ms >= policy->not_after_ms) return KRUX_DENY;
   if ((policy->required_layers & ~call->footprint.layers) != 0) return KRUX_DENY;
