@@ -69,6 +69,13 @@ void JudgeScopes(const Call& call, std::vector<Reason>& reasons) {
   }
   for (const ScopeBit& bit : call.scopes) {
     if (bit.inside) continue;
+    if (bit.scope == "paths.secret") {
+      reasons.push_back({Component::kScope, Verdict::kDeny, bit.rule,
+                         Quote(bit.value) +
+                             " is secret by the policy, which no call reads or writes; leave it "
+                             "out"});
+      continue;
+    }
     reasons.push_back({Component::kScope, Verdict::kDeny, bit.rule,
                        Quote(bit.value) + " is outside " + Quote(bit.scope) +
                            "; stay inside it, or use a policy that covers it"});

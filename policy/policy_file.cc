@@ -60,6 +60,7 @@ Policy Meet(const Policy& ceiling, const Policy& policy) {
   both.capabilities = Meet(ceiling.capabilities, policy.capabilities);
   both.read_paths = Meet(ceiling.read_paths, policy.read_paths);
   both.write_paths = Meet(ceiling.write_paths, policy.write_paths);
+  both.secret_paths = UniteSecrets(ceiling.secret_paths, policy.secret_paths);
   both.exec = Meet(ceiling.exec, policy.exec);
   both.program_trees = MeetTrees(ceiling.program_trees, policy.program_trees);
   both.text = ceiling.text + policy.text;
@@ -69,6 +70,7 @@ Policy Meet(const Policy& ceiling, const Policy& policy) {
 Policy ForWork(Policy policy, std::string_view work) {
   policy.read_paths = ForWork(policy.read_paths, work);
   policy.write_paths = ForWork(policy.write_paths, work);
+  policy.secret_paths = SecretsForWork(policy.secret_paths, work);
   return policy;
 }
 

@@ -14,6 +14,7 @@
 #include "base/error.h"
 #include "policy/decide.h"
 #include "policy/match.h"
+#include "policy/secret.h"
 
 namespace krux::policy {
 
@@ -25,7 +26,8 @@ struct Policy {
   Scope capabilities;  // [capabilities] allow; absent = any name of a granted dimension
   Scope read_paths;    // [paths] read; absent = nothing
   Scope write_paths;   // [paths] write; absent = nothing
-  Scope exec;          // [exec] allow; absent = nothing
+  std::vector<Pattern> secret_paths;  // [paths] secret, by CompileSecret; absent = none
+  Scope exec;                         // [exec] allow; absent = nothing
   // Read-only trees and files that programs see next to WORK; data, no authority of its own.
   std::vector<std::string> program_trees;
   // Every file this policy was made of, each with its name and length: what is hashed and stored.

@@ -179,6 +179,12 @@ class Reader {
     return CompilePath(*text, rule);
   }
 
+  static Result<Pattern> SecretItem(const toml::node& item, const std::string& rule) {
+    const auto text = item.value_exact<std::string>();
+    if (!text) return WrongType("patterns in quotes, such as \"**/.ssh/**\"");
+    return CompileSecret(*text, rule);
+  }
+
   static Result<Pattern> NameItem(const toml::node& item, const std::string& rule) {
     const auto text = item.value_exact<std::string>();
     if (!text) return WrongType("capability names in quotes, such as \"fs.*\"");
@@ -209,7 +215,7 @@ class Reader {
   }
 
   Result<void> Paths() {
-    static constexpr auto kKeys = std::to_array<std::string_view>({"read", "write"});
+    static constexpr auto kKeys = std::to_array<std::string_view>({"read", "write", "secret"});
     const toml::table* table = KRUX_TRY(Table("paths", kKeys));
     const Clause no_read{false, {}, Unset("paths.read", "nothing")};
     const Clause no_write{false, {}, Unset("paths.write", "nothing")};
@@ -217,6 +223,12 @@ class Reader {
         KRUX_TRY(ReadClause(table, "read", "paths.read", no_read, PathItem))};
     policy_.write_paths.clauses = {
         KRUX_TRY(ReadClause(table, "write", "paths.write", no_write, PathItem))};
+    Clause secret = KRUX_TRY(ReadClause(table, "secret", "paths.secret", {}, SecretItem));
+    if (secret.any) {
+      return Wrong(table->get("secret")->source(),
+                   "`paths.secret` must be a list; write [\"**\"] for every path");
+    }
+    policy_.secret_paths = std::move(secret.allow);
     return {};
   }
 

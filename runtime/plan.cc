@@ -80,6 +80,8 @@ void AddPathBits(policy::Call& call, const policy::Policy& policy, const std::st
   if (call.scopes.back().inside && !Within(work, path)) {
     AddBit(call, {false, "sandbox.work"}, path, "WORK");
   }
+  policy::Membership secret = policy::CheckSecret(policy.secret_paths, path);
+  if (secret.inside) AddBit(call, {false, std::move(secret.rule)}, path, "paths.secret");
 }
 
 void PlanFiles(Plan& plan, const policy::Policy& policy, const cbor::Map& args,
@@ -130,9 +132,8 @@ void PlanProgram(Plan& plan, const policy::Policy& policy, const cbor::Map& args
   const std::vector<std::string> argv = Argv(args);
   policy::Call& call = plan.call;
   AddBit(call, policy::CheckArgv(policy.exec, argv), Words(argv), "exec.allow");
+  call.risk = call.scopes.back().inside ? policy::Risk::kLow : policy::Risk::kElevated;
   AddPathBits(call, policy, Text(args, "cwd"), work);
-  call.risk =
-      call.scopes[call.scopes.size() - 2].inside ? policy::Risk::kLow : policy::Risk::kElevated;
 
   std::vector<sandbox::PathRule>& rules = plan.spec.landlock;
   const bool any_command = AnyCommand(policy.exec);
@@ -170,6 +171,10 @@ bool SamePatterns(const policy::Scope& a, const policy::Scope& b) {
   return std::ranges::equal(a.clauses, b.clauses, same_clause);
 }
 
+bool SameSecrets(const std::vector<policy::Pattern>& a, const std::vector<policy::Pattern>& b) {
+  return std::ranges::equal(a, b, {}, &policy::Pattern::parts, &policy::Pattern::parts);
+}
+
 // Is one rule of the Spec within what `policy` grants to this class of work?
 bool Granted(const sandbox::PathRule& rule, const sandbox::Spec& spec, const policy::Policy& policy,
              const std::string& work) {
@@ -182,13 +187,15 @@ bool Granted(const sandbox::PathRule& rule, const sandbox::Spec& spec, const pol
     // A built-in call reads what its request's scope covers, whatever the tree around it.
     const Result<Request> request = DecodeRequest(spec.request);
     return request && !rule.write && !rule.exec &&
-           SamePatterns(request->read_scope, policy.read_paths);
+           SamePatterns(request->read_scope, policy.read_paths) &&
+           SameSecrets(request->secrets, policy.secret_paths);
   }
   if (spec.work_class == sandbox::WorkClass::kWrite) {
     const Result<Request> request = DecodeRequest(spec.request);
     return request && !rule.exec && MayWrite(policy) &&
            SamePatterns(request->read_scope, policy.read_paths) &&
-           SamePatterns(request->write_scope, policy.write_paths);
+           SamePatterns(request->write_scope, policy.write_paths) &&
+           SameSecrets(request->secrets, policy.secret_paths);
   }
   if (rule.read && !WithinOne(policy::Trees(policy.read_paths), rule.path)) return false;
   if (rule.write && !(MayWrite(policy) && WithinOne(policy::Trees(policy.write_paths), rule.path)))
@@ -236,6 +243,7 @@ Result<Plan> MakePlan(const Capability& capability, const cbor::Map& args,
 
   PlanInput(spec, capability, args);
   Request request{std::string(capability.name), args, {}, bound.read_paths};
+  request.secrets = bound.secret_paths;
   if (capability.work_class == sandbox::WorkClass::kWrite) {
     request.write_scope = bound.write_paths;
     request.work = session.work;
@@ -243,7 +251,9 @@ Result<Plan> MakePlan(const Capability& capability, const cbor::Map& args,
   } else if (capability.work_class == sandbox::WorkClass::kExec) {
     if (args.Find("cwd") == nullptr) request.args.Set("cwd", session.work);
     PlanProgram(plan, bound, request.args, session.work);
-    request.read_scope = {};  // programs are bounded by the kernel's rules alone
+    // Programs are bounded by the kernel's rules alone, and by the masks over what is secret.
+    request.read_scope = {};
+    request.secrets = {};
   } else {
     PlanFiles(plan, bound, args, session.work);
   }

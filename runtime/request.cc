@@ -87,6 +87,51 @@ Result<policy::Scope> ScopeFrom(const cbor::Array& clauses) {
   return scope;
 }
 
+// [[rule, [pattern, …]], …]: a line of a policy file holds several, and no part holds a `/`. A
+// pattern without a part (everything) is the empty text.
+Result<cbor::Array> SecretsValue(const std::vector<policy::Pattern>& secrets) {
+  cbor::Array groups, patterns;
+  const std::string* rule = nullptr;
+  const auto close = [&] {
+    if (rule != nullptr) groups.emplace_back(cbor::Array{*rule, std::exchange(patterns, {})});
+  };
+  for (const policy::Pattern& pattern : secrets) {
+    if (pattern.in_work)
+      return Fail(ExitCode::kInternal, "plan", "a pattern of the request has no WORK yet");
+    if (rule == nullptr || *rule != pattern.rule) close();
+    rule = &pattern.rule;
+    std::string joined;
+    for (const std::string& part : pattern.parts) joined += "/" + part;
+    patterns.emplace_back(std::move(joined));
+  }
+  close();
+  return groups;
+}
+
+Result<std::vector<policy::Pattern>> SecretsFrom(const cbor::Array& groups) {
+  const auto bad = [] { return Fail(ExitCode::kBadData, "request", "`secrets` is malformed"); };
+  std::vector<policy::Pattern> secrets;
+  for (const cbor::Value& group : groups) {
+    const cbor::Array* pair = group.array();
+    if (pair == nullptr || pair->size() != 2 || (*pair)[0].text() == nullptr ||
+        (*pair)[1].array() == nullptr)
+      return bad();
+    for (const cbor::Value& item : *(*pair)[1].array()) {
+      if (item.text() == nullptr) return bad();
+      policy::Pattern& pattern = secrets.emplace_back();
+      pattern.rule = *(*pair)[0].text();
+      const std::string& text = *item.text();
+      for (size_t at = 0; at < text.size();) {
+        const size_t end = std::min(text.find('/', at + 1), text.size());
+        if (text[at] != '/') return bad();
+        pattern.parts.push_back(text.substr(at + 1, end - at - 1));
+        at = end;
+      }
+    }
+  }
+  return secrets;
+}
+
 }  // namespace
 
 Result<cbor::Bytes> EncodeRequest(const Request& request) {
@@ -94,11 +139,13 @@ Result<cbor::Bytes> EncodeRequest(const Request& request) {
   for (const Grant& grant : request.grants) grants.push_back(GrantValue(grant));
   cbor::Array read = KRUX_TRY(ScopeValue(request.read_scope));
   cbor::Array write = KRUX_TRY(ScopeValue(request.write_scope));
+  cbor::Array secrets = KRUX_TRY(SecretsValue(request.secrets));
   cbor::Bytes bytes = cbor::Encode(cbor::Map{{"cap", request.capability},
                                              {"args", request.args},
                                              {"grants", std::move(grants)},
                                              {"read_scopes", std::move(read)},
                                              {"write_scopes", std::move(write)},
+                                             {"secrets", std::move(secrets)},
                                              {"work", request.work}});
   if (bytes.size() > kMaxRequestBytes) {
     return Fail(ExitCode::kBadData, "plan",
@@ -117,8 +164,10 @@ Result<Request> DecodeRequest(std::span<const uint8_t> bytes) {
   const cbor::Array grants = r.List("grants", 64);
   const cbor::Array read = r.List("read_scopes", 64);
   const cbor::Array write = r.List("write_scopes", 64);
+  const cbor::Array secrets = r.List("secrets", kMaxItems);
   request.work = r.Text("work", 4096);
   KRUX_TRY(r.Finish());
+  request.secrets = KRUX_TRY(SecretsFrom(secrets));
   for (const cbor::Value& item : grants) request.grants.push_back(KRUX_TRY(GrantFrom(item)));
   request.read_scope = KRUX_TRY(ScopeFrom(read));
   request.write_scope = KRUX_TRY(ScopeFrom(write));

@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "base/cbor_value.h"
-#include "policy/match.h"
+#include "policy/secret.h"
 
 namespace krux::runtime {
 
@@ -33,6 +33,8 @@ struct Request {
   policy::Scope read_scope = {};
   policy::Scope write_scope = {};  // of calls that write
   std::string work = {};           // canonical path of WORK; of calls that write
+  // Bound to WORK; asked again about the resolved path. Empty for programs.
+  std::vector<policy::Pattern> secrets = {};
 };
 
 // Code kBadData when the request is larger than kMaxRequestBytes; the scopes are bound to their

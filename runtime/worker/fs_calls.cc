@@ -52,12 +52,17 @@ struct Names {
 };
 
 // getdents64(2) itself: readdir(3) would ask fcntl(2) and malloc its own buffer for the same.
-Result<Names> ReadNames(int dir, const Found& found, const policy::Scope& scope) {
+Result<Names> ReadNames(int dir, const Found& found, const Request& request) {
+  const policy::Scope& scope = request.read_scope;
   const std::vector<std::string> trees = policy::Trees(scope);
   const bool all = std::ranges::any_of(trees, [&](const std::string& tree) {
     return krux_path_within(tree.data(), tree.size(), found.path.data(), found.path.size());
   });
   const std::string prefix = found.path == "/" ? "/" : found.path + "/";
+  // The directory itself is none, nor in one: Locate asked.
+  const std::string lowered_path = policy::Lowered(found.path);
+  std::vector<std::string_view> above = policy::PathComponents(lowered_path);
+  std::string lowered;
   Names names;
   std::vector<char> buffer(32 * 1024);
   for (;;) {
@@ -69,7 +74,10 @@ Result<Names> ReadNames(int dir, const Found& found, const policy::Scope& scope)
       at += entry->d_reclen;
       const std::string_view name = entry->d_name;
       if (name == "." || name == "..") continue;
-      if (!all && !policy::CheckPath(scope, prefix + std::string(name)).inside) {
+      above.push_back(lowered = policy::Lowered(name));
+      const bool secret = policy::SecretTop(request.secrets, above) != nullptr;
+      above.pop_back();
+      if (secret || (!all && !policy::CheckPath(scope, prefix + std::string(name)).inside)) {
         ++names.hidden;
       } else if (names.shown.size() == kMaxNames) {
         names.capped = true;
@@ -164,7 +172,7 @@ Answer FsList(const Request& request) {
   }
   Result<UniqueFd> dir = Reopen(*found, O_RDONLY | O_DIRECTORY);
   if (!dir) return Refusal(dir.error());
-  Result<Names> names = ReadNames(dir->get(), *found, request.read_scope);
+  Result<Names> names = ReadNames(dir->get(), *found, request);
   if (!names) return Refusal(names.error());
   std::ranges::sort(names->shown, [](const Name& a, const Name& b) {
     const int order =

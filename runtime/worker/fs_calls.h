@@ -17,8 +17,8 @@ Answer FsRead(const Request& request, std::span<uint8_t> out);
 
 // Names in a directory in bytewise order, one page. Data: {"path", "entries": [{"name", "type",
 // "bytes"?}], "offset", "total", "hidden", "next_offset"?}. A name that is not UTF-8 is shown
-// escaped, its bytes stand in "bytes". Names outside the read scope are counted in "hidden" and not
-// shown.
+// escaped, its bytes stand in "bytes". Names outside the read scope and secret ones are counted in
+// "hidden" and not shown.
 Answer FsList(const Request& request);
 
 // Data: {"path", "type", "size", "mode", "nlink", "mtime", "mtime_nsec"}; `mtime` in seconds.

@@ -38,6 +38,15 @@ Result<void> CheckScope(const policy::Scope& scope, const char* name, const std:
                   "` (" + in.rule + ")");
 }
 
+// What has a secret's name only after every link is gone is refused like one that was asked for.
+Result<void> CheckNotSecret(const Request& request, const std::string& path, const Found& found) {
+  const policy::Membership secret = policy::CheckSecret(request.secrets, found.path);
+  if (!secret.inside) return {};
+  return Fail(
+      ExitCode::kDenied, "scope",
+      Quote(path) + " is really " + Quote(found.path) + ", which is secret (" + secret.rule + ")");
+}
+
 // What was not granted does not exist here, and is not named as anything else.
 std::unexpected<Error> NotThere(const std::string& path) {
   return Fail(ExitCode::kNotFound, "resolve", Quote(path) + " does not exist");
@@ -51,6 +60,7 @@ Result<Found> Locate(const Request& request) {
   if (grant == nullptr) return NotThere(path);
   Found found = KRUX_TRY(Resolve(grant->path, path));
   KRUX_TRY(CheckScope(request.read_scope, "paths.read", path, found));
+  KRUX_TRY(CheckNotSecret(request, path, found));
   return found;
 }
 
@@ -61,6 +71,7 @@ Result<Found> LocatePlace(const Request& request) {
   Found found = KRUX_TRY(ResolvePlace(grant->path, path));
   KRUX_TRY(CheckScope(request.write_scope, "paths.write", path, found));
   KRUX_TRY(CheckScope(request.read_scope, "paths.read", path, found));
+  KRUX_TRY(CheckNotSecret(request, path, found));
   if (WriteRisk(found.path, request.work) > WriteRisk(path, request.work)) {
     return Fail(ExitCode::kDenied, "risk",
                 Quote(path) + " is really " + Quote(found.path) +
