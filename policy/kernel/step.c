@@ -45,6 +45,10 @@ void krux_step_attenuate(struct krux_state* state, const struct krux_policy* pol
     if (limits[i] < state->remaining[i]) state->remaining[i] = limits[i];
   }
   copy(state->policy_id, policy_id, 4);
+  /* Cleared, not only passed over: should this policy_id ever come back, they stay dead. */
+  for (int i = 0; i < KRUX_TICKETS; ++i) {
+    if (!same(state->tickets[i].policy, policy_id, 4)) state->tickets[i] = (struct krux_ticket){0};
+  }
 }
 
 void krux_step_lockdown(struct krux_state* state) {
