@@ -12,7 +12,7 @@ constexpr size_t kHashBytes = 32;
 
 // The lattice part of a state: {0: exposure, 1: calls}. The authority is the policy, by its hash.
 Map Lattice(const policy::State& state) {
-  return Map{{0, uint64_t{state.exposure}}, {1, state.calls}};
+  return Map{{0, uint64_t{state.exposure()}}, {1, state.calls()}};
 }
 
 Map FootprintMap(const policy::Footprint& footprint) {
@@ -90,7 +90,7 @@ ExitCode CodeOf(const policy::Decision& decision) {
   if (decision.verdict == policy::Verdict::kAsk) return ExitCode::kAsk;
   if (decision.reasons.empty()) return ExitCode::kDenied;
   switch (decision.reasons.front().component) {
-    case policy::Component::kExposure:
+    case policy::Component::kGate:
     case policy::Component::kTrust:
       return ExitCode::kExposure;
     default:

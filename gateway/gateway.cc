@@ -210,7 +210,7 @@ void Gateway::TickStop() {
   const bool late = clock_.MonotonicNs() >= stop_deadline_ns_;
   if (stopping_ == Stopping::kCalls && (pipeline_.flows() == 0 || late)) {
     for (const auto& [id, session] : sessions_.all()) {
-      audit_.Append(audit::SessionDraft(id, "ended", cbor::Map{{"calls", session->state.calls}}),
+      audit_.Append(audit::SessionDraft(id, "ended", cbor::Map{{"calls", session->state.calls()}}),
                     [](const Appended&) {});
     }
     audit_.Append(audit::AdminDraft("gateway stopped", cbor::Map{{"calls", pipeline_.answered()}}),

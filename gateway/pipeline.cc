@@ -214,6 +214,8 @@ Result<void> Pipeline::Plan(CallFlow& flow) {
     return std::unexpected(std::move(plan.error()));
   }
   flow.plan = std::move(*plan);
+  flow.plan.call.digest = policy::ToDigest(
+      Sha256(cbor::Encode(cbor::Array{flow.request.capability, cbor::Value(flow.args)})));
   flow.plan.spec.call_id = flow.id;
   flow.spec_digest = Sha256(cbor::Encode(sandbox::ToValue(flow.plan.spec)));
   return {};
@@ -323,7 +325,7 @@ void Pipeline::Reply(CallFlow& flow) {
   flow.answered = true;
   ++answered_;
   Leave(flow);
-  if (flow.session != nullptr) flow.reply.exposure = LegNames(flow.session->state.exposure);
+  if (flow.session != nullptr) flow.reply.exposure = LegNames(flow.session->state.exposure());
   UniqueFd output;
   if (Allowed(flow) && flow.ending.has_value()) {
     flow.reply.seq = flow.intent.seq;

@@ -242,7 +242,8 @@ Result<std::shared_ptr<Session>> Gateway::OpenSession(const sandbox::WorkOpened&
                 "this user has too many sessions; restart the gateway to end them");
   }
   policy::Policy policy = KRUX_TRY(EffectivePolicy(settings_.ceiling, profile, opened.path));
-  auto session = KRUX_TRY(sessions_.Make(key, opened.path, std::move(policy)));
+  auto session =
+      KRUX_TRY(sessions_.Make(key, opened.path, std::move(policy), clock_.WallNs() / kNsPerMs));
   RecordPolicy(*session);
   RecordOpening(session, opened);
   return session;

@@ -24,7 +24,7 @@ std::shared_ptr<Session> SessionTable::Find(const cbor::Bytes& id, uid_t uid) co
 }
 
 Result<std::shared_ptr<Session>> SessionTable::Make(SessionKey key, std::string work,
-                                                    policy::Policy policy) {
+                                                    policy::Policy policy, uint64_t opened_ms) {
   if (by_id_.size() >= max_sessions_) {
     return Fail(ExitCode::kBusy, "session",
                 "there are " + std::to_string(by_id_.size()) +
@@ -35,7 +35,7 @@ Result<std::shared_ptr<Session>> SessionTable::Make(SessionKey key, std::string 
   session->key = std::move(key);
   session->work = std::move(work);
   session->policy_hash = Sha256(policy.text);
-  session->state.authority = policy.authority;
+  session->state = policy::BeginState(policy, session->id, session->policy_hash, opened_ms);
   session->policy = std::move(policy);
   by_id_[session->id] = session;
   by_key_[session->key] = session;

@@ -14,7 +14,7 @@
 #include <vector>
 
 #include "base/clock.h"
-#include "policy/policy_file.h"
+#include "policy/policy_state.h"
 #include "sandbox/spec.h"
 
 namespace krux::gateway {
@@ -56,8 +56,9 @@ class SessionTable {
   std::shared_ptr<Session> Find(const SessionKey& key) const;
   // The session called `id`, if `uid` is the one that opened it; a stranger's id is no session.
   std::shared_ptr<Session> Find(const cbor::Bytes& id, uid_t uid) const;
-  // A new session; kBusy when there are too many.
-  Result<std::shared_ptr<Session>> Make(SessionKey key, std::string work, policy::Policy policy);
+  // A new session, opened at `opened_ms` wall time; kBusy when there are too many.
+  Result<std::shared_ptr<Session>> Make(SessionKey key, std::string work, policy::Policy policy,
+                                        uint64_t opened_ms);
   void Remove(const Session& session);
 
   size_t size() const { return by_id_.size(); }

@@ -20,6 +20,15 @@ namespace krux::policy {
 
 inline constexpr size_t kMaxPolicyBytes = 64 * 1024;
 
+// What a policy grants, apart from scopes, with the lines that say so.
+struct Authority {
+  Level levels[kDimensions] = {};  // default: never
+  std::string
+      level_rules[kDimensions];  // "read_only:9 levels.read_files", or "…: unlisted = never"
+  uint32_t required_layers = 0;  // isolation.require, bits of sandbox::Layer
+  std::string isolation_rule;    // "read_only:23 isolation.require", empty where not set
+};
+
 struct Policy {
   std::string name;
   Authority authority;

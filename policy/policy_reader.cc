@@ -15,13 +15,6 @@ using Names = std::span<const std::string_view>;
 constexpr size_t kMaxPatterns = 256;  // of one scope in one file
 constexpr size_t kMaxTrees = 32;
 
-constexpr auto kDimensionNames = std::to_array<std::string_view>({
-#define X(enumerator, name) name,
-    KRUX_DIMENSIONS(X)
-#undef X
-});
-constexpr auto kLevelNames = std::to_array<std::string_view>({"never", "low_risk", "always"});
-
 std::string List(Names names) {
   std::string list;
   for (const std::string_view name : names)
@@ -118,20 +111,22 @@ class Reader {
   Result<void> Levels() {
     Authority& authority = policy_.authority;
     for (size_t i = 0; i < kDimensions; ++i) {
-      authority.level_rules[i] = Unset("levels." + std::string(kDimensionNames[i]), "never");
+      authority.level_rules[i] = Unset("levels." + std::string(DimensionNames()[i]), "never");
     }
-    const toml::table* table = KRUX_TRY(Table("levels", kDimensionNames));
+    const toml::table* table = KRUX_TRY(Table("levels", DimensionNames()));
     if (table == nullptr) return {};
     for (const auto& [key, node] : *table) {
       const auto text = node.value_exact<std::string>();
-      const auto level = text ? std::ranges::find(kLevelNames, *text) : kLevelNames.end();
-      if (level == kLevelNames.end()) {
+      const Names levels = LevelNames();
+      const auto level = text ? std::ranges::find(levels, *text) : levels.end();
+      if (level == levels.end()) {
         return Wrong(node.source(), "`levels." + std::string(key.str()) + "` must be one of " +
-                                        List(kLevelNames) +
-                                        (text ? DidYouMean(*text, kLevelNames) : ""));
+                                        List(LevelNames()) +
+                                        (text ? DidYouMean(*text, LevelNames()) : ""));
       }
-      const auto index = std::ranges::find(kDimensionNames, key.str()) - kDimensionNames.begin();
-      authority.levels[index] = static_cast<Level>(level - kLevelNames.begin());
+      const Names names = DimensionNames();
+      const auto index = std::ranges::find(names, key.str()) - names.begin();
+      authority.levels[index] = static_cast<Level>(level - levels.begin());
       authority.level_rules[index] = Rule(node, "levels." + std::string(key.str()));
     }
     return {};

@@ -83,10 +83,10 @@ TEST(Pipeline, AnAskIsRecordedAsDeferralAndParksNothing) {
   GatewaySettings settings = FakeWorld::Quick();
   settings.limits.decide = [](const policy::State& state, const policy::Call&,
                               const policy::Footprint&, uint64_t) {
-    return policy::Decision{policy::Verdict::kAsk,
-                            {{policy::Component::kLevel, policy::Verdict::kAsk, "test:1 levels",
-                              "waits for an approval"}},
-                            state};
+    return policy::Decision{.verdict = policy::Verdict::kAsk,
+                            .reasons = {{policy::Component::kLevel, policy::Verdict::kAsk,
+                                         "test:1 levels", "waits for an approval"}},
+                            .next = state};
   };
   FakeWorld world(settings);
   Client client = world.ConnectAndOpen();

@@ -4,16 +4,18 @@
 
 #include <random>
 
+#include "policy/policy_state.h"
+
 namespace krux::policy {
 namespace {
 
 constexpr auto kRead = static_cast<int>(Dimension::kReadFiles);
 
 State StateWith(Level level, Dimension dimension = Dimension::kReadFiles) {
-  State state;
-  state.authority.levels[static_cast<int>(dimension)] = level;
-  state.authority.level_rules[static_cast<int>(dimension)] = "team:4 levels";
-  return state;
+  Policy policy;
+  policy.authority.levels[static_cast<int>(dimension)] = level;
+  policy.authority.level_rules[static_cast<int>(dimension)] = "team:4 levels";
+  return BeginState(policy, {}, {}, 0);
 }
 
 Call ReadCall(Risk risk = Risk::kLow, bool inside = true) {
@@ -77,7 +79,7 @@ TEST(DecideTest, ACallThatNoScopeGovernsIsDenied) {
   call.scopes.clear();
   EXPECT_EQ(Judge(StateWith(Level::kAlways), call), Verdict::kDeny);
   call.dimension = Dimension::kNone;
-  EXPECT_EQ(Judge(State{}, call), Verdict::kAllow) << "krux's own calls";
+  EXPECT_EQ(Judge(StateWith(Level::kNever), call), Verdict::kAllow) << "krux's own calls";
 }
 
 TEST(DecideTest, TheSandboxMustNotAllowMoreThanTheCallSays) {
@@ -98,9 +100,11 @@ TEST(DecideTest, TheSandboxMustNotAllowMoreThanTheCallSays) {
 }
 
 TEST(DecideTest, ARequiredLayerThatMayBeMissingDenies) {
-  State state = StateWith(Level::kAlways);
-  state.authority.required_layers = 0b101;
-  state.authority.isolation_rule = "team:20 isolation.require";
+  Policy policy;
+  policy.authority.levels[kRead] = Level::kAlways;
+  policy.authority.required_layers = 0b101;
+  policy.authority.isolation_rule = "team:20 isolation.require";
+  const State state = BeginState(policy, {}, {}, 0);
   Footprint footprint = ReadFootprint();
   footprint.layers = 0b001;
   const Decision decision = Decide(state, ReadCall(), footprint, 0);
@@ -112,19 +116,19 @@ TEST(DecideTest, ARequiredLayerThatMayBeMissingDenies) {
 
 TEST(DecideTest, OnlyAnAllowedCallChangesTheState) {
   State state = StateWith(Level::kAlways);
-  state.exposure = kUntrustedContent;
+  state.kernel.exposure = kUntrustedContent;
   const Decision allowed = Decide(state, ReadCall(), ReadFootprint(), 0);
-  EXPECT_EQ(allowed.next.exposure, kUntrustedContent | kPrivateData);
-  EXPECT_EQ(allowed.next.calls, 1u);
+  EXPECT_EQ(allowed.next.exposure(), kUntrustedContent | kPrivateData);
+  EXPECT_EQ(allowed.next.calls(), 1u);
   EXPECT_TRUE(allowed.reasons.empty());
   for (const Decision& other : {Decide(state, ReadCall(Risk::kCritical), ReadFootprint(), 0),
                                 Decide(state, ReadCall(Risk::kLow, false), ReadFootprint(), 0)}) {
-    EXPECT_EQ(other.next.exposure, kUntrustedContent);
-    EXPECT_EQ(other.next.calls, 0u);
+    EXPECT_EQ(other.next.exposure(), kUntrustedContent);
+    EXPECT_EQ(other.next.calls(), 0u);
     EXPECT_FALSE(other.reasons.empty());
   }
-  state.calls = UINT64_MAX;
-  EXPECT_EQ(Decide(state, ReadCall(), ReadFootprint(), 0).next.calls, UINT64_MAX);
+  state.kernel.calls = UINT64_MAX;
+  EXPECT_EQ(Decide(state, ReadCall(), ReadFootprint(), 0).next.calls(), UINT64_MAX);
 }
 
 TEST(DecideTest, AMessageStaysReadable) {
@@ -147,18 +151,120 @@ TEST(DecideTest, NonsenseIsDenied) {
   EXPECT_STREQ(Name(static_cast<Dimension>(200)), "none");
 }
 
+// A session that grants one dimension wholly and has seen `exposure`.
+State Seen(Exposure exposure, Dimension dimension) {
+  State state = StateWith(Level::kAlways, dimension);
+  state.kernel.exposure = exposure;
+  return state;
+}
+
+Call SendCall(Exposure contribution = kUntrustedContent | kExfilVector) {
+  Call call{Dimension::kWebFetch, Risk::kLow, "net.fetch", {}, contribution};
+  call.scopes.push_back({true, "team:9 net.allow", "example.org:443", "net.allow"});
+  return call;
+}
+
+Footprint Online() {
+  Footprint footprint;
+  footprint.network = true;
+  return footprint;
+}
+
+TEST(DecideTest, TheThreeLegsDoNotMeetUnasked) {
+  const Decision alone = Decide(Seen(0, Dimension::kWebFetch), SendCall(), Online(), 0);
+  EXPECT_EQ(alone.verdict, Verdict::kAllow);
+  EXPECT_EQ(alone.next.exposure(), kUntrustedContent | kExfilVector);
+
+  const Decision met = Decide(Seen(kPrivateData, Dimension::kWebFetch), SendCall(), Online(), 0);
+  EXPECT_EQ(met.verdict, Verdict::kAsk);
+  EXPECT_EQ(met.next.exposure(), kPrivateData) << "what did not run has not happened";
+  ASSERT_EQ(met.reasons.size(), 1u);
+  EXPECT_EQ(met.reasons[0].component, Component::kGate);
+  EXPECT_EQ(met.reasons[0].rule, "exposure.trifecta not set = ask");
+
+  State strict = Seen(kPrivateData, Dimension::kWebFetch);
+  strict.kernel.policy.trifecta = KRUX_DENY;
+  EXPECT_EQ(Decide(strict, SendCall(), Online(), 0).verdict, Verdict::kDeny);
+
+  Call endorsed = SendCall();
+  endorsed.endorsed = true;
+  EXPECT_EQ(Decide(strict, endorsed, Online(), 0).verdict, Verdict::kAllow);
+}
+
+TEST(DecideTest, UntrustedContentDoesNotReachOutUnasked) {
+  Call push{Dimension::kGitPush, Risk::kLow, "git.push", {}, 0};
+  push.scopes.push_back({true, "team:9 git.refs", "refs/heads/fix", "git.refs"});
+  const Decision clean = Decide(Seen(kPrivateData, Dimension::kGitPush), push, {}, 0);
+  EXPECT_EQ(clean.verdict, Verdict::kAllow);
+  const Decision driven = Decide(Seen(kUntrustedContent, Dimension::kGitPush), push, {}, 0);
+  EXPECT_EQ(driven.verdict, Verdict::kAsk);
+  EXPECT_EQ(driven.reasons.at(0).component, Component::kTrust);
+}
+
+TEST(DecideTest, AnObligationAsksAndNamesItsRule) {
+  State state = StateWith(Level::kAlways);
+  Call call = ReadCall();
+  call.obliged_rule = "team:30 rule 1";
+  const Decision by_rule = Decide(state, call, ReadFootprint(), 0);
+  EXPECT_EQ(by_rule.verdict, Verdict::kAsk);
+  EXPECT_EQ(by_rule.reasons.at(0).rule, "team:30 rule 1");
+  state.kernel.policy.obligations = 1u << kRead;
+  EXPECT_EQ(Judge(state, ReadCall()), Verdict::kAsk);
+  call.scopes[0].inside = false;
+  EXPECT_EQ(Judge(state, call), Verdict::kDeny);
+}
+
+TEST(DecideTest, AnExhaustedBudgetEndsTheSessionsCalls) {
+  for (int budget = 0; budget < kBudgets; ++budget) {
+    State state = StateWith(Level::kAlways);
+    state.kernel.remaining[budget] = 0;
+    const Decision decision = Decide(state, ReadCall(), ReadFootprint(), 0);
+    EXPECT_EQ(decision.verdict, Verdict::kDeny) << BudgetNames()[budget];
+    EXPECT_EQ(decision.reasons.at(0).rule, "budget." + std::string(BudgetNames()[budget]));
+    EXPECT_NE(decision.reasons[0].message.find("krux session new"), std::string::npos);
+  }
+  State last = StateWith(Level::kAlways);
+  last.kernel.remaining[KRUX_BUDGET_CALLS] = 1;
+  last = Decide(last, ReadCall(), ReadFootprint(), 0).next;
+  EXPECT_EQ(last.kernel.remaining[KRUX_BUDGET_CALLS], 0u);
+  EXPECT_EQ(Judge(last, ReadCall()), Verdict::kDeny);
+}
+
+TEST(DecideTest, TheWindowIsAnArgumentAndNotAClock) {
+  State state = StateWith(Level::kAlways);
+  state.kernel.policy.not_before_ms = 1000;
+  state.kernel.policy.not_after_ms = 2000;
+  const auto at = [&](uint64_t now_ms) {
+    return Decide(state, ReadCall(), ReadFootprint(), now_ms).verdict;
+  };
+  EXPECT_EQ(at(999), Verdict::kDeny);
+  EXPECT_EQ(at(1000), Verdict::kAllow);
+  EXPECT_EQ(at(1999), Verdict::kAllow);
+  EXPECT_EQ(at(2000), Verdict::kDeny);
+  EXPECT_EQ(at(1500), Verdict::kAllow) << "a clock that jumps back is judged by what it says";
+}
+
+TEST(DecideTest, MoreScopesThanAStateCanHoldAreDenied) {
+  Call call = ReadCall();
+  call.scopes.assign(33, call.scopes[0]);
+  const Decision decision = Decide(StateWith(Level::kAlways), call, ReadFootprint(), 0);
+  EXPECT_EQ(decision.verdict, Verdict::kDeny);
+  EXPECT_EQ(decision.reasons.at(0).component, Component::kScope);
+}
+
 // Monotone in the authority, and never below: over every level, risk and bit, raising a level or
 // letting a scope bit become true never lowers a verdict.
 TEST(DecideTest, MoreAuthorityNeverAllowsLess) {
   std::mt19937 random(11);
   for (int i = 0; i < 20'000; ++i) {
-    State low, high;
+    Policy less, more;
     const auto a = random() % 3, b = random() % 3;
-    low.authority.levels[kRead] = Level(std::min(a, b));
-    high.authority.levels[kRead] = Level(std::max(a, b));
-    low.authority.required_layers = static_cast<uint32_t>(random() % 8);
-    high.authority.required_layers =
-        low.authority.required_layers & static_cast<uint32_t>(random());
+    less.authority.levels[kRead] = Level(std::min(a, b));
+    more.authority.levels[kRead] = Level(std::max(a, b));
+    less.authority.required_layers = static_cast<uint32_t>(random() % 8);
+    more.authority.required_layers =
+        less.authority.required_layers & static_cast<uint32_t>(random());
+    const State low = BeginState(less, {}, {}, 0), high = BeginState(more, {}, {}, 0);
     Call narrow = ReadCall(Risk(random() % 3), random() % 2), wide = narrow;
     wide.scopes[0].inside |= random() % 2;
     Footprint footprint = ReadFootprint();

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "policy/policy_state.h"
 #include "runtime/request.h"
 
 namespace krux::runtime {
@@ -38,8 +39,7 @@ Plan Planned(const char* capability, cbor::Map args, const policy::Policy& polic
 }
 
 policy::Decision Decided(const Plan& plan, const policy::Policy& policy) {
-  policy::State state;
-  state.authority = policy.authority;
+  const policy::State state = policy::BeginState(policy, {}, {}, 0);
   return policy::Decide(state, plan.call, plan.footprint, 0);
 }
 
