@@ -17,7 +17,7 @@ inline std::filesystem::path Root() { return KRUX_SOURCE_DIR; }
 inline std::vector<std::string> Sources() {
   static const char* const kFolders[] = {"base",  "policy",  "sandbox", "vault",
                                          "audit", "runtime", "gateway", "tools",
-                                         "tests", "fuzz",    "bench"};
+                                         "tests", "fuzz",    "bench",   "verification"};
   std::vector<std::string> found;
   for (const char* folder : kFolders) {
     if (!std::filesystem::exists(Root() / folder)) continue;

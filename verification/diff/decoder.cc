@@ -13,12 +13,17 @@ struct Share {
   int of_64;
 };
 constexpr Share kShares[] = {
-    {Kind::kCall, 28},     {Kind::kDecide, 4},   {Kind::kBegin, 3},    {Kind::kLoad, 1},
-    {Kind::kAttenuate, 4}, {Kind::kLockdown, 1}, {Kind::kCharge, 4},   {Kind::kTaint, 3},
-    {Kind::kGrant, 6},     {Kind::kRevoke, 2},   {Kind::kDelegate, 4}, {Kind::kEncode, 1},
+    {Kind::kCall, 26},     {Kind::kDecide, 3},   {Kind::kBegin, 5},    {Kind::kLoad, 1},
+    {Kind::kAttenuate, 2}, {Kind::kLockdown, 1}, {Kind::kCharge, 3},   {Kind::kTaint, 2},
+    {Kind::kGrant, 9},     {Kind::kRevoke, 3},   {Kind::kDelegate, 5}, {Kind::kEncode, 1},
     {Kind::kWithin, 2},    {Kind::kMeet, 1},
 };
 static_assert(std::size(kShares) == kKinds);
+static_assert([] {
+  int sum = 0;
+  for (const Share& share : kShares) sum += share.of_64;
+  return sum;
+}() == 64);
 
 Kind KindOf(uint8_t byte) {
   int at = byte % 64;
@@ -129,7 +134,7 @@ uint64_t Decoder::Clock(const Memory& memory) {
 
 uint8_t Decoder::Session() {
   const uint8_t byte = Byte();
-  return byte < 208 ? byte & 3 : byte & 15;
+  return byte < 232 ? byte & 3 : byte & 15;
 }
 
 // One word of few values at one place: two such ids are often equal, and often differ in one word.
@@ -147,7 +152,7 @@ void Decoder::Words(uint64_t (&words)[N]) {
 template <size_t N>
 void Decoder::Disturb(uint64_t (&words)[N]) {
   const uint8_t byte = Byte();
-  if (byte < 232) return;
+  if (byte < 244) return;
   uint64_t& word = words[byte % N];
   word = word == kMostNumber ? 0 : word + 1;
 }
@@ -242,8 +247,8 @@ krux_policy Decoder::Neighbour(krux_policy policy) {
 void Decoder::Limits(uint64_t (&limits)[KRUX_BUDGETS]) {
   const uint8_t byte = Byte();
   std::fill(std::begin(limits), std::end(limits), kMostNumber);
-  if (byte >= 128) limits[byte % KRUX_BUDGETS] = Amount(8);
-  if (byte < 208) return;
+  if (byte >= 192) limits[byte % KRUX_BUDGETS] = Amount(8);
+  if (byte < 236) return;
   for (uint64_t& limit : limits) limit = Amount(100) + 1;
   for (uint64_t& limit : limits) limit = Below(limit, kMostNumber);
   limits[byte % KRUX_BUDGETS] = Byte() & 15;
@@ -252,7 +257,7 @@ void Decoder::Limits(uint64_t (&limits)[KRUX_BUDGETS]) {
 void Decoder::Cost(const Memory& memory, uint64_t (&cost)[KRUX_BUDGETS]) {
   const uint8_t byte = Byte();
   cost[KRUX_BUDGET_CALLS] = byte < 240 ? 1 : 0;
-  if (byte < 128) return;
+  if (byte < 176) return;
   const int one = byte % KRUX_BUDGETS;
   cost[one] = Amount(memory.left[one]);
   if (byte < 224) return;
@@ -300,7 +305,7 @@ void Decoder::Confinement(krux_call& call) {
 
 krux_call Decoder::Call(const Memory& memory) {
   const uint8_t again = Byte();
-  if (again < 88) {
+  if (again < (memory.granted ? 240 : 72)) {
     krux_call call = memory.call;
     if (again < 16) Disturb(call.digest);
     if (again < 8) Cost(memory, call.cost);
@@ -312,12 +317,14 @@ krux_call Decoder::Call(const Memory& memory) {
   if (dimension >= 236) call.dimension = KRUX_DIM_NONE;
   if (dimension >= 252) call.dimension = Byte();
   const uint8_t risk = Byte();
-  call.risk = static_cast<uint8_t>(risk >= 200 ? KRUX_RISK_CRITICAL : risk >= 144 ? KRUX_RISK_ELEVATED : KRUX_RISK_LOW);
+  call.risk = static_cast<uint8_t>(risk >= 200   ? KRUX_RISK_CRITICAL
+                                   : risk >= 176 ? KRUX_RISK_ELEVATED
+                                                 : KRUX_RISK_LOW);
   if (risk >= 250) call.risk = Byte();
   const uint8_t legs = Byte();
   call.sources = legs & 3;
-  call.sink = (legs >> 2 & 3) == 3;
-  if (legs >= 192) call.sources = 0;
+  call.sink = (legs & 4) != 0;
+  if (legs >= 128) call.sources = 0;
   if (legs >= 244) call.sources = Byte();
   const uint8_t flags = Byte();
   call.obliged = flags >= 244;
@@ -338,7 +345,7 @@ krux_call Decoder::Call(const Memory& memory) {
 krux_ticket Decoder::Ticket(const Memory& memory) {
   krux_ticket ticket{};
   const uint8_t kind = Byte();
-  ticket.kind = (kind & 7) < 5 ? KRUX_TICKET_APPROVE : static_cast<uint8_t>((kind & 7) - 3);
+  ticket.kind = static_cast<uint8_t>((kind & 7) < 4 ? KRUX_TICKET_APPROVE : 2 + (kind & 1));
   if (kind >= 244) ticket.kind = Byte() & 7;
   const uint8_t nonce = Byte();
   ticket.nonce = Below(memory.last_nonce + 1, kMostNumber);
@@ -441,13 +448,14 @@ void Decoder::Fill(Event& event, Memory& memory) {
     case Kind::kDecide:
       event.now_ms = Clock(memory);
       event.call = memory.call = Call(memory);
+      memory.granted = false;
       if (event.kind == Kind::kDecide) break;
       for (int i = 0; i < KRUX_BUDGETS; ++i)
         memory.left[i] = Take(memory.left[i], event.call.cost[i]);
       break;
     case Kind::kAttenuate:
       event.has_limits = Byte() % 2 != 0;
-      event.policy = Byte() < 96 ? Policy() : Neighbour(memory.policy);
+      event.policy = Byte() < 48 ? Policy() : Neighbour(memory.policy);
       Limits(event.amounts);
       if (Byte() >= 144) Words(memory.policy_id);
       Copy(event.policy_id, memory.policy_id);
@@ -468,6 +476,7 @@ void Decoder::Fill(Event& event, Memory& memory) {
       event.now_ms = Clock(memory);
       event.ticket = Ticket(memory);
       expiry_ = event.ticket.expires_ms;
+      memory.granted = true;
       memory.last_nonce = std::max(memory.last_nonce, event.ticket.nonce);
       break;
     case Kind::kRevoke:

@@ -35,6 +35,7 @@ class Decoder {
     uint64_t policy_id[4] = {};
     uint64_t left[KRUX_BUDGETS] = {};
     uint64_t last_nonce = 0;
+    bool granted = false;  // since the last call
     krux_policy policy = {};
     krux_call call = {};
   };
