@@ -42,6 +42,8 @@ Map Inputs(const CallFlow& flow) {
   inputs.Set("risk", policy::Name(call.risk));
   inputs.Set("contribution", uint64_t{call.contribution});
   inputs.Set("scopes", std::move(scopes));
+  if (call.endorsed) inputs.Set("endorsed", true);
+  if (!call.obliged_rule.empty()) inputs.Set("obliged", call.obliged_rule);
   return inputs;
 }
 

@@ -207,7 +207,8 @@ Result<void> Pipeline::Plan(CallFlow& flow) {
                                      .session_id = session.id,
                                      .generation = session.generation,
                                      .degraded = limits_.degraded,
-                                     .limits = limits_.sandbox};
+                                     .limits = limits_.sandbox,
+                                     .endorsed = session.endorsed};
   auto plan = runtime::MakePlan(*flow.capability, flow.args, session.policy, context);
   if (!plan) {
     plan.error().stage = "plan";

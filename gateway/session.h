@@ -43,6 +43,7 @@ struct Session {
   cbor::Bytes policy_hash;  // SHA-256 of policy.text, under which the log keeps the text
   uint64_t generation = 1;  // of the policy: a change makes every template stale
   policy::State state;
+  std::vector<std::string> endorsed;              // values that the operator gave it
   TemplateSlot templates[sandbox::kWorkClasses];  // by sandbox::WorkClass
   bool unrecorded = false;  // its opening could not be logged: no call may run
 };

@@ -23,21 +23,22 @@ constexpr uint64_t kMaxInline = 16 * 1024;  // content in the call itself; a Req
 constexpr size_t kDigestDigits = 64;
 
 constexpr Arg kReadArgs[] = {
-    {"path", ArgType::kPath, true, kMaxPathBytes, 0, "the file, an absolute path"},
+    {"path", ArgType::kPath, true, kMaxPathBytes, 0, "the file, an absolute path", true},
     {"offset", ArgType::kUint, false, kMaxOffset, 0, "first byte to read"},
     {"limit", ArgType::kUint, false, kMaxRead, kMaxRead, "most bytes to read"},
 };
 constexpr Arg kListArgs[] = {
-    {"path", ArgType::kPath, true, kMaxPathBytes, 0, "the directory, an absolute path"},
+    {"path", ArgType::kPath, true, kMaxPathBytes, 0, "the directory, an absolute path", true},
     {"offset", ArgType::kUint, false, kMaxOffset, 0,
      "entries to skip, in the order of their names"},
     {"limit", ArgType::kUint, false, kMaxEntries, kMaxEntries, "most entries to return"},
 };
 constexpr Arg kStatArgs[] = {
-    {"path", ArgType::kPath, true, kMaxPathBytes, 0, "the file or directory, an absolute path"},
+    {"path", ArgType::kPath, true, kMaxPathBytes, 0, "the file or directory, an absolute path",
+     true},
 };
 constexpr Arg kWriteArgs[] = {
-    {"path", ArgType::kPath, true, kMaxPathBytes, 0, "the file, an absolute path"},
+    {"path", ArgType::kPath, true, kMaxPathBytes, 0, "the file, an absolute path", true},
     {"content", ArgType::kContent, true, kMaxInline, 0, "what the file holds afterwards, whole"},
     {"expect", ArgType::kExpect, false, kDigestDigits, 0,
      "what the file must be now: `absent`, or the SHA-256 of its content; without it, anything"},

@@ -33,6 +33,7 @@ struct Arg {
   uint64_t max;            // bytes for text and paths, value for numbers, items for lists
   uint64_t default_value;  // numbers only
   std::string_view help;
+  bool identity = false;  // names whom or what the call is about: what an operator can endorse
 };
 
 struct Capability {

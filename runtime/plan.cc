@@ -70,6 +70,19 @@ std::string Text(const cbor::Map& args, const char* name) {
   return value != nullptr && value->text() != nullptr ? *value->text() : "";
 }
 
+// A call without an identity argument names nothing that an operator could have meant.
+bool Endorsed(const Capability& capability, const cbor::Map& args,
+              const std::vector<std::string>& values) {
+  bool named = false;
+  for (const Arg& arg : capability.args) {
+    if (!arg.identity) continue;
+    named = true;
+    if (std::ranges::find(values, Text(args, std::string(arg.name).c_str())) == values.end())
+      return false;
+  }
+  return named;
+}
+
 void AddBit(policy::Call& call, policy::Membership in, std::string value, const char* scope) {
   call.scopes.push_back({in.inside, std::move(in.rule), std::move(value), scope});
 }
@@ -227,6 +240,7 @@ Result<Plan> MakePlan(const Capability& capability, const cbor::Map& args,
   plan.call.capability = capability.name;
   plan.call.dimension = capability.dimension;
   plan.call.risk = capability.risk;
+  plan.call.endorsed = Endorsed(capability, args, session.endorsed);
   AddBit(plan.call, policy::CheckName(bound.capabilities, capability.name),
          std::string(capability.name), "capabilities.allow");
 

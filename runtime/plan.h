@@ -10,6 +10,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "policy/decide.h"
 #include "policy/policy_file.h"
@@ -25,6 +26,9 @@ struct PlanSession {
   uint64_t generation = 0;
   sandbox::LayerMask degraded = 0;  // layers the operator lets be missing
   sandbox::Limits limits;           // the ceiling of every call
+  // Values that the operator gave this session (paths canonical): a call whose every identity
+  // argument is one of them is the operator's own intent, whatever the session has seen.
+  std::vector<std::string> endorsed = {};
 };
 
 struct Plan {

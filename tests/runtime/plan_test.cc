@@ -80,6 +80,21 @@ TEST(PlanTest, ReadInWorkIsAllowedAndGrantsOnlyReading) {
   EXPECT_FALSE(plan.footprint.writes || plan.footprint.network || plan.footprint.runs_program);
 }
 
+TEST(PlanTest, OnlyACallThatNamesWhatTheOperatorNamedIsEndorsed) {
+  const policy::Policy policy = Profile("local_dev");
+  PlanSession session = Session();
+  session.endorsed = {"/home/ann/project/Makefile"};
+  const auto endorsed = [&](const char* capability, cbor::Map args) {
+    return MakePlan(*FindCapability(capability), args, policy, session)->call.endorsed;
+  };
+  EXPECT_TRUE(endorsed("fs.read", {{"path", "/home/ann/project/Makefile"}}));
+  EXPECT_FALSE(endorsed("fs.read", {{"path", "/home/ann/project/Makefile2"}}));
+  EXPECT_FALSE(endorsed("fs.read", {{"path", "/home/ann/project"}}));
+  EXPECT_FALSE(
+      endorsed("proc.exec", {{"argv", cbor::Array{"cat"}}, {"cwd", "/home/ann/project/Makefile"}}))
+      << "a program is named by no argument";
+}
+
 TEST(PlanTest, APathOutsideIsDeniedWithOneRuleAndItsLine) {
   const policy::Decision decision =
       Judge("fs.read", {{"path", "/etc/shadow"}}, Profile("read_only"));
