@@ -25,7 +25,7 @@ Auditd::Auditd(std::unique_ptr<Log> log, Channel channel, int lifeline, int stop
       options_(options) {}
 
 void Auditd::Answer(uint64_t tag, uint64_t seq, std::string error) {
-  acks_.push_back(EncodeAck({tag, seq, std::move(error)}));
+  acks_.push_back(EncodeAck({tag, seq, std::move(error), {}}));
 }
 
 bool Auditd::SendAcks() {
@@ -102,15 +102,30 @@ void Auditd::Serve(std::vector<Received> group) {
     ServeAppends(std::exchange(appends, {}));
     if (!received.request) {
       Answer(received.tag, 0, received.request.error().message);
-    } else if (const auto* policy = std::get_if<PolicyRequest>(&*received.request)) {
-      const Result<void> stored = log_->StorePolicy(policy->text);
-      Answer(received.tag, 0, stored ? "" : stored.error().message);
     } else {
-      const Result<uint64_t> size = log_->Checkpoint();
-      Answer(received.tag, size ? *size : 0, size ? "" : size.error().message);
+      ServeQuestion(*received.request);
     }
   }
   ServeAppends(std::move(appends));
+}
+
+void Auditd::ServeQuestion(const Request& request) {
+  if (const auto* policy = std::get_if<PolicyRequest>(&request)) {
+    const Result<void> stored = log_->StorePolicy(policy->text);
+    Answer(policy->tag, 0, stored ? "" : stored.error().message);
+  } else if (const auto* restore = std::get_if<RestoreRequest>(&request)) {
+    Ack ack{restore->tag, 0, {}, {}};
+    ack.data = log_->carry().Page(restore->after, kMaxPageBytes, &ack.seq);
+    acks_.push_back(EncodeAck(ack));
+  } else if (const auto* recall = std::get_if<RecallRequest>(&request)) {
+    Result<cbor::Bytes> text = log_->FindPolicy(recall->hash);
+    Ack ack{recall->tag, 0, text ? "" : text.error().message, {}};
+    if (text) ack.data = std::move(*text);
+    acks_.push_back(EncodeAck(ack));
+  } else if (const auto* checkpoint = std::get_if<CheckpointRequest>(&request)) {
+    const Result<uint64_t> size = log_->Checkpoint();
+    Answer(checkpoint->tag, size ? *size : 0, size ? "" : size.error().message);
+  }
 }
 
 Result<void> Auditd::Run() {

@@ -39,6 +39,7 @@ class Auditd {
   bool Gather(std::vector<Received>* group);  // false at the end of the channel
   bool Linger(uint64_t begin, size_t gathered, size_t expected);
   void Serve(std::vector<Received> group);
+  void ServeQuestion(const Request& request);
   void ServeAppends(std::vector<AppendRequest> appends);
   void Answer(uint64_t tag, uint64_t seq, std::string error);
   bool SendAcks();  // false when the peer is gone

@@ -30,6 +30,14 @@ Result<void> AuditClient::StorePolicy(uint64_t tag, std::span<const uint8_t> tex
 
 Result<void> AuditClient::Checkpoint(uint64_t tag) { return Queue(EncodeCheckpoint(tag)); }
 
+Result<void> AuditClient::Restore(uint64_t tag, const cbor::Bytes& after) {
+  return Queue(EncodeRestore(tag, after));
+}
+
+Result<void> AuditClient::Recall(uint64_t tag, const cbor::Bytes& hash) {
+  return Queue(EncodeRecall(tag, hash));
+}
+
 Result<void> AuditClient::Queue(cbor::Bytes packet) {
   if (packet.size() > kMaxPacket) {
     return Fail(ExitCode::kBadData, "audit", "the record is larger than a packet of 64 KiB");

@@ -24,6 +24,8 @@ struct Ack {
   uint64_t tag = 0;   // of the request; 0 answers a packet whose tag could not be read
   uint64_t seq = 0;   // of the record that is now durable; of a checkpoint: the signed size
   std::string error;  // not empty: the log cannot be written; nothing is durable
+  // Of a restore: [* [id, details]], and `seq` more follow. Of a recall: the text. Else null.
+  cbor::Value data = {};
 };
 
 class AuditClient {
@@ -38,6 +40,10 @@ class AuditClient {
   Result<void> StorePolicy(uint64_t tag, std::span<const uint8_t> text);
   // Asks for a signed checkpoint over everything durable now; acknowledged when it is durable.
   Result<void> Checkpoint(uint64_t tag);
+  // What was carried over from before this start, after the id `after` (empty: from the first).
+  Result<void> Restore(uint64_t tag, const cbor::Bytes& after);
+  // The policy text that was stored under its SHA-256.
+  Result<void> Recall(uint64_t tag, const cbor::Bytes& hash);
   // The next ack, or nothing where none is there yet. kAudit where krux-auditd is gone.
   Result<std::optional<Ack>> Next();
   // Sends what waits, as far as the socket takes it. Next() does it too.

@@ -62,6 +62,7 @@ Log::Batch Log::Begin() const {
 
 Result<void> Log::Add(const Draft& draft, const Segment& segment, Batch* batch) const {
   KRUX_TRY(CheckDraft(draft));
+  KRUX_TRY(carry_.Check(draft));
   if (draft.kind == Kind::kOutcome) KRUX_TRY(CheckOutcome(draft, batch->open));
   cbor::Bytes bytes = cbor::Encode(cbor::Map{{0u, 1u},
                                              {1u, batch->next_seq},
@@ -92,6 +93,8 @@ Result<void> Log::Add(const Draft& draft, const Segment& segment, Batch* batch) 
   batch->frames.push_back(std::move(frame));
   batch->head = LeafHash(bytes);
   TrackOpen(batch->next_seq, draft.kind, draft.body, &batch->open);
+  if (draft.kind != Kind::kAdmin && draft.kind != Kind::kPolicy)
+    batch->carried.emplace_back(batch->next_seq, &draft);
   batch->next_seq += 1;
   return {};
 }
@@ -100,6 +103,8 @@ void Log::Adopt(Batch* batch) {
   next_seq_ = batch->next_seq;
   head_ = std::move(batch->head);
   open_ = std::move(batch->open);
+  for (const auto& [seq, draft] : batch->carried) carry_.Apply(seq, draft->kind, draft->body);
+  batch->carried.clear();
 }
 
 Result<void> Log::Commit(Batch* batch) {
@@ -128,11 +133,16 @@ void Log::SetGap(const Error& error, uint64_t bytes, cbor::Bytes sha256) {
 }
 
 Result<void> Log::StartSegment(const std::vector<Draft>& first) {
-  const uint64_t least = std::max(kLeastReserve, (open_.size() + 4) * kCredit);
+  const std::vector<Draft> carried = carry_.Records();
+  uint64_t head = 0;  // bytes
+  for (const Draft& draft : carried) head += cbor::Encode(draft.body).size() + 2 * kAdded;
+  const uint64_t least = std::max(kLeastReserve, head + (open_.size() + 4) * kCredit);
   Segment segment = KRUX_TRY(
       Segment::Create(*options_.io, log_dir_.get(), next_seq_, options_.segment_bytes, least));
   Batch batch = Begin();
-  Result<void> result = Add(SegmentDraft(), segment, &batch);
+  const Draft segment_draft = SegmentDraft();
+  Result<void> result = Add(segment_draft, segment, &batch);
+  for (size_t i = 0; i < carried.size() && result; ++i) result = Add(carried[i], segment, &batch);
   for (size_t i = 0; i < first.size() && result; ++i) result = Add(first[i], segment, &batch);
   if (result) result = segment.Write(batch.frames);
   if (result) result = segment.Publish();
@@ -238,6 +248,10 @@ Result<uint64_t> Log::Checkpoint() {
 
 Result<void> Log::StorePolicy(std::span<const uint8_t> text) {
   return audit::StorePolicy(*options_.io, dir_.get(), text);
+}
+
+Result<cbor::Bytes> Log::FindPolicy(const cbor::Bytes& hash) const {
+  return audit::FindPolicy(*options_.io, dir_.get(), hash);
 }
 
 }  // namespace krux::audit

@@ -16,6 +16,7 @@
 #include <string>
 #include <vector>
 
+#include "audit/carry.h"
 #include "audit/checkpoints.h"
 #include "audit/record.h"
 #include "audit/recovery.h"
@@ -53,7 +54,11 @@ class Log {
   // Signs everything that is durable. Returns the signed size in records.
   Result<uint64_t> Checkpoint();
   Result<void> StorePolicy(std::span<const uint8_t> text);
+  // The text that StorePolicy() was given; kNotFound where there is none of that hash.
+  Result<cbor::Bytes> FindPolicy(const cbor::Bytes& hash) const;
 
+  // What every record until now leaves behind.
+  const Carry& carry() const { return carry_; }
   const cbor::Bytes& log_id() const { return log_id_; }
   uint64_t size() const { return next_seq_; }  // durable records
   uint64_t signed_size() const;
@@ -67,6 +72,8 @@ class Log {
     uint64_t next_seq = 0;
     cbor::Bytes head;
     std::map<uint64_t, cbor::Bytes> open;
+    // Of drafts that live until the batch is settled: what they mean for the carry.
+    std::vector<std::pair<uint64_t, const Draft*>> carried;
     std::vector<size_t> members;  // indices of the results it decides
   };
   // The state of one Append(): what is still to be done, and why it is not.
@@ -92,7 +99,9 @@ class Log {
   Result<void> Ready();
   void Try(std::span<const Draft> drafts, Job* job);
   bool Settle(Batch* batch, Job* job);
-  // A new segment with its segment record and then `first`, in one write.
+  // A new segment with its segment record, what is carried, and then `first`, in one write.
+  // INVARIANT: what is carried stands before everything else, so a segment that holds anything else
+  // holds all of it.
   Result<void> StartSegment(const std::vector<Draft>& first);
   void SetGap(const Error& error, uint64_t bytes, cbor::Bytes sha256);
   // What is done when somebody else works in the folder or a disk error passes, log_heal.cc.
@@ -117,10 +126,11 @@ class Log {
   uint64_t next_seq_ = 0;
   cbor::Bytes head_;                      // leaf hash of record next_seq_ - 1
   std::map<uint64_t, cbor::Bytes> open_;  // intents without outcome: seq → call id
-  Draft gap_;                             // what the segment that replaces a failed one says first
-  bool touched_is_saved_ = false;         // gap_ says it already
-  bool put_back_ = false;                 // `checkpoints` was, and the log does not say so yet
-  std::string closed_;                    // not empty: closed until a restart, and why
+  Carry carry_;
+  Draft gap_;                      // what the segment that replaces a failed one says first
+  bool touched_is_saved_ = false;  // gap_ says it already
+  bool put_back_ = false;          // `checkpoints` was, and the log does not say so yet
+  std::string closed_;             // not empty: closed until a restart, and why
 };
 
 }  // namespace krux::audit

@@ -220,6 +220,7 @@ Result<void> Log::OpenSegment(const LogState& state) {
   next_seq_ = state.next_seq;
   head_ = state.head;
   open_ = state.open;
+  carry_ = state.carry;
   std::vector<Draft> recovered;
   for (const TornTail& torn : state.torn) {
     recovered.push_back(

@@ -1,5 +1,7 @@
 #include "audit/message.h"
 
+#include "audit/carry.h"
+#include "audit/hash.h"
 #include "audit/schema.h"
 #include "base/channel.h"
 
@@ -7,6 +9,7 @@ namespace krux::audit {
 namespace {
 
 constexpr size_t kMaxError = 1024;  // bytes of an error text in an ack
+constexpr size_t kIdBytes = 16;
 
 Result<Request> DecodeAppend(cbor::MapReader* reader, uint64_t tag) {
   AppendRequest request{tag, {}};
@@ -19,6 +22,11 @@ Result<Request> DecodeAppend(cbor::MapReader* reader, uint64_t tag) {
     return Fail(
         ExitCode::kBadData, "audit record",
         std::string("kind `") + Name(request.draft.kind) + "` may not come over the channel");
+  }
+  // What a segment begins with follows from the records before it, and is krux-auditd's to say.
+  if (IsCarried(request.draft.kind, request.draft.body)) {
+    return Fail(ExitCode::kBadData, "audit record",
+                "event `carried` may not come over the channel");
   }
   return request;
 }
@@ -41,11 +49,21 @@ cbor::Bytes EncodeCheckpoint(uint64_t tag) {
   return cbor::Encode(cbor::Map{{"type", "checkpoint"}, {"tag", tag}});
 }
 
+cbor::Bytes EncodeRestore(uint64_t tag, const cbor::Bytes& after) {
+  return cbor::Encode(cbor::Map{{"type", "restore"}, {"tag", tag}, {"after", after}});
+}
+
+cbor::Bytes EncodeRecall(uint64_t tag, const cbor::Bytes& hash) {
+  return cbor::Encode(cbor::Map{{"type", "recall"}, {"tag", tag}, {"hash", hash}});
+}
+
 cbor::Bytes EncodeAck(const Ack& ack) {
-  return cbor::Encode(cbor::Map{{"type", "ack"},
-                                {"tag", ack.tag},
-                                {"seq", ack.seq},
-                                {"error", ack.error.substr(0, kMaxError)}});
+  cbor::Map map{{"type", "ack"},
+                {"tag", ack.tag},
+                {"seq", ack.seq},
+                {"error", ack.error.substr(0, kMaxError)}};
+  if (!ack.data.is_null()) map.Set("data", ack.data);
+  return cbor::Encode(map);
 }
 
 Result<Request> DecodeRequest(std::span<const uint8_t> bytes, uint64_t* tag) {
@@ -68,6 +86,16 @@ Result<Request> DecodeRequest(std::span<const uint8_t> bytes, uint64_t* tag) {
     KRUX_TRY(reader.Finish());
     return CheckpointRequest{*tag};
   }
+  if (type == "restore") {
+    RestoreRequest request{*tag, reader.ByteString("after", kIdBytes)};
+    KRUX_TRY(reader.Finish());
+    return request;
+  }
+  if (type == "recall") {
+    RecallRequest request{*tag, reader.Fixed("hash", kHashBytes)};
+    KRUX_TRY(reader.Finish());
+    return request;
+  }
   return Fail(ExitCode::kBadData, "audit request", "unknown request type");
 }
 
@@ -79,6 +107,7 @@ Result<Ack> DecodeAck(std::span<const uint8_t> bytes) {
   ack.tag = reader.Uint("tag");
   ack.seq = reader.Uint("seq");
   ack.error = reader.Text("error");
+  if (reader.Has("data")) ack.data = reader.Any("data");
   KRUX_TRY(reader.Finish());
   if (type != "ack") return Fail(ExitCode::kBadData, "audit ack", "the answer is not an ack");
   return ack;

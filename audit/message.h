@@ -3,7 +3,9 @@
 //   {"type": "append", "tag": uint, "kind": uint, "body": map, "openings": map / null}
 //   {"type": "policy", "tag": uint, "text": bstr}
 //   {"type": "checkpoint", "tag": uint}
-//   ← {"type": "ack", "tag": uint, "seq": uint, "error": tstr}      error "" = durable
+//   {"type": "restore", "tag": uint, "after": bstr}     the carry (audit/carry.h), page by page
+//   {"type": "recall", "tag": uint, "hash": bstr}       a policy text that was stored before
+//   ← {"type": "ack", "tag": uint, "seq": uint, "error": tstr, "data"?: any}   error "" = durable
 #pragma once
 
 #include <variant>
@@ -24,11 +26,23 @@ struct PolicyRequest {
 struct CheckpointRequest {
   uint64_t tag = 0;
 };
-using Request = std::variant<AppendRequest, PolicyRequest, CheckpointRequest>;
+struct RestoreRequest {
+  uint64_t tag = 0;
+  cbor::Bytes after;  // an id of 16 bytes, or empty: from the first
+};
+struct RecallRequest {
+  uint64_t tag = 0;
+  cbor::Bytes hash;  // 32 bytes
+};
+using Request =
+    std::variant<AppendRequest, PolicyRequest, CheckpointRequest, RestoreRequest, RecallRequest>;
+inline constexpr size_t kMaxPageBytes = 48 * 1024;  // of ids and their details in one answer
 
 cbor::Bytes EncodeAppend(uint64_t tag, const Draft& draft);
 cbor::Bytes EncodePolicy(uint64_t tag, std::span<const uint8_t> text);
 cbor::Bytes EncodeCheckpoint(uint64_t tag);
+cbor::Bytes EncodeRestore(uint64_t tag, const cbor::Bytes& after);
+cbor::Bytes EncodeRecall(uint64_t tag, const cbor::Bytes& hash);
 cbor::Bytes EncodeAck(const Ack& ack);
 
 // Judges strict CBOR, type, keys, and that the kind may be appended; body and openings are judged

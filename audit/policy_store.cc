@@ -29,4 +29,15 @@ Result<void> StorePolicy(Io& io, int log_dir, std::span<const uint8_t> text) {
   return {};
 }
 
+Result<cbor::Bytes> FindPolicy(Io& io, int log_dir, const cbor::Bytes& hash) {
+  const std::string name = "policies/" + ToHex(hash);
+  UniqueFd fd(io.OpenAt(log_dir, name.c_str(), O_RDONLY, 0));
+  if (fd.get() == -ENOENT) return Fail(ExitCode::kNotFound, "policy", "there is no `" + name + "`");
+  if (fd.get() < 0) return SysError(ExitCode::kAudit, "open `" + name + "`", -fd.release());
+  cbor::Bytes text = KRUX_TRY(ReadWhole(io, fd.get(), kMaxPolicyBytes));
+  if (Sha256(text) != hash)
+    return Fail(ExitCode::kAudit, "policy", "the stored policy `" + name + "` was changed");
+  return text;
+}
+
 }  // namespace krux::audit

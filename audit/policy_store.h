@@ -12,5 +12,7 @@ inline constexpr size_t kMaxPolicyBytes = 60 * 1024;
 
 // Writes the text durably. One that is there already must have the content its name says.
 Result<void> StorePolicy(Io& io, int log_dir, std::span<const uint8_t> text);
+// The text of that hash, and no other: kNotFound where it is missing, kAudit where it was changed.
+Result<cbor::Bytes> FindPolicy(Io& io, int log_dir, const cbor::Bytes& hash);
 
 }  // namespace krux::audit

@@ -52,6 +52,7 @@ struct Scan {
   uint64_t records = 0;
   bool served = false;  // holds a record that some client waited for
   std::map<uint64_t, cbor::Bytes> open;
+  Carry carry;
   cbor::Bytes signed_leaf;  // leaf of record signed_size - 1, empty where it is not in this segment
   std::set<std::pair<uint64_t, uint64_t>> declared;  // segment and offset of torn tails
 };
@@ -90,10 +91,11 @@ Result<void> ScanRecord(std::span<const uint8_t> bytes, uint64_t segment, const 
   } else if (*prev->bytes() != scan->head) {
     return Corrupt(segment, scan->good, "the record does not follow the one before it");
   }
-  scan->served |= *kind != cbor::Value(static_cast<unsigned>(Kind::kSegment)) &&
-                  *kind != cbor::Value(static_cast<unsigned>(Kind::kRecovered));
-  if (kind->uint() != nullptr)
-    TrackOpen(scan->next_seq, static_cast<Kind>(*kind->uint()), *body->map(), &scan->open);
+  if (kind->uint() == nullptr) return Corrupt(segment, scan->good, "not a record");
+  const Kind is = static_cast<Kind>(*kind->uint());
+  scan->served |= is != Kind::kSegment && is != Kind::kRecovered && !IsCarried(is, *body->map());
+  TrackOpen(scan->next_seq, is, *body->map(), &scan->open);
+  scan->carry.Apply(scan->next_seq, is, *body->map());
   TrackDeclared(*kind, *body->map(), scan);
   scan->head = LeafHash(bytes);
   scan->next_seq += 1;
@@ -185,10 +187,11 @@ Result<void> PutAside(Io& io, int dir, const Leftover& leftover, LogState* state
 
 // A start that was killed while it wrote its first records may have left a segment without the one
 // that declares what lies behind the segment before it. As long as nobody was served since, what is
-// not declared yet is found again.
+// not declared yet is found again. The same segment may hold only a part of what is carried: it is
+// taken from the last one that holds something else, or the first there is.
 Result<void> FindUndeclared(Io& io, int dir, const cbor::Bytes& log_id, Scan last,
                             uint64_t last_segment, std::vector<uint64_t> before,
-                            std::vector<Leftover>* leftovers) {
+                            std::vector<Leftover>* leftovers, Carry* carry) {
   while (!last.served && !before.empty()) {
     const uint64_t segment = before.back();
     before.pop_back();
@@ -202,6 +205,7 @@ Result<void> FindUndeclared(Io& io, int dir, const cbor::Bytes& log_id, Scan las
     last = std::move(scan);
     last_segment = segment;
   }
+  *carry = std::move(last.carry);
   return {};
 }
 
@@ -285,7 +289,8 @@ Result<LogState> ReadLogState(Io& io, int dir, const cbor::Bytes& log_id,
     state.segment_size = scan.good;
     state.open = std::move(scan.open);
     state.needs_new_segment = !leftovers.empty() && leftovers.back().segment == segment;
-    KRUX_TRY(FindUndeclared(io, dir, log_id, std::move(scan), segment, segments, &leftovers));
+    KRUX_TRY(FindUndeclared(io, dir, log_id, std::move(scan), segment, segments, &leftovers,
+                            &state.carry));
   }
   if (!state.has_segment && signed_head) {
     return Fail(ExitCode::kAudit, "log",

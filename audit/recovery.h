@@ -11,6 +11,7 @@
 #include <optional>
 #include <vector>
 
+#include "audit/carry.h"
 #include "audit/checkpoints.h"
 #include "audit/io.h"
 #include "audit/record.h"
@@ -34,10 +35,11 @@ struct LogState {
   std::vector<TornTail> torn;            // kept aside, to be recorded
   bool needs_new_segment = false;        // the last one ends in torn bytes
   std::map<uint64_t, cbor::Bytes> open;  // intents without outcome: seq → call id
+  Carry carry;                           // what the records leave behind
 };
 
-// Reads the last segment (its first record carries what came before) and compares it with the last
-// signed head. Keeps torn bytes aside as torn-<segment>-<offset>.bin.
+// Reads the last segment (it begins with what the ones before it leave behind) and compares it with
+// the last signed head. Keeps torn bytes aside as torn-<segment>-<offset>.bin.
 Result<LogState> ReadLogState(Io& io, int dir, const cbor::Bytes& log_id,
                               const std::optional<SignedHead>& signed_head);
 

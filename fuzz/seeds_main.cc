@@ -72,7 +72,7 @@ void FrameSeeds(const Seeds& seeds) {
   seeds.Write("checkpoint", 7, Encode(CheckpointReply{9}));
   seeds.Write("error", 8, Encode(ErrorReply{ExitCode::kBadData, "why"}));
   seeds.Write("append", 9, audit::EncodeAppend(1, audit::IntentDraft(1)));
-  seeds.Write("ack", 10, audit::EncodeAck({1, 2, "the disk is full"}));
+  seeds.Write("ack", 10, audit::EncodeAck({1, 2, "the disk is full", {}}));
   seeds.Write("supervisor", 15, Encode(SupervisorMessage{SupervisorMessage::Type::kClients, 3}));
   const runtime::Request request{
       "fs.read", cbor::Map{{"path", "/w/a"}}, {{"/w", true, false, false}}, {}};

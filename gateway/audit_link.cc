@@ -35,6 +35,16 @@ void AuditLink::Checkpoint(Callback callback) {
   Expect(tag, client_.Checkpoint(tag), std::move(callback));
 }
 
+void AuditLink::Restore(const cbor::Bytes& after, Callback callback) {
+  const uint64_t tag = next_tag_++;
+  Expect(tag, client_.Restore(tag, after), std::move(callback));
+}
+
+void AuditLink::Recall(const cbor::Bytes& hash, Callback callback) {
+  const uint64_t tag = next_tag_++;
+  Expect(tag, client_.Recall(tag, hash), std::move(callback));
+}
+
 // The client queues what the socket does not take and sends it on when acks come in.
 void AuditLink::Expect(uint64_t tag, Result<void> sent, Callback callback) {
   Pending& entry = pending_[tag];
@@ -61,8 +71,10 @@ void AuditLink::FailDeferred() {
     }
   }
   for (const Callback& answer : failed) {
-    answer({Appended::What::kFailed, 0,
-            gone_ ? "krux-auditd is gone" : "krux-auditd does not take the record"});
+    answer({Appended::What::kFailed,
+            0,
+            gone_ ? "krux-auditd is gone" : "krux-auditd does not take the record",
+            {}});
   }
 }
 
@@ -89,7 +101,7 @@ void AuditLink::OnAck(const audit::Ack& ack) {
   const Callback callback = std::move(it->second.callback);
   pending_.erase(it);
   if (late) --silent_;
-  Appended answer{Appended::What::kDurable, ack.seq, ack.error};
+  Appended answer{Appended::What::kDurable, ack.seq, ack.error, ack.data};
   if (!ack.error.empty()) answer.what = Appended::What::kFailed;
   if (late) answer.what = Appended::What::kLate;
   callback(answer);
@@ -106,7 +118,7 @@ void AuditLink::Expire() {
     overdue.push_back(entry.callback);
   }
   for (const Callback& callback : overdue) {
-    callback({Appended::What::kSilent, 0, "krux-auditd did not answer in time"});
+    callback({Appended::What::kSilent, 0, "krux-auditd did not answer in time", {}});
   }
 }
 
@@ -114,7 +126,7 @@ void AuditLink::FailAll(const std::string& why) {
   const std::map<uint64_t, Pending> all = std::exchange(pending_, {});
   silent_ = 0;
   for (const auto& [tag, entry] : all) {
-    entry.callback({entry.silent ? Appended::What::kLate : Appended::What::kFailed, 0, why});
+    entry.callback({entry.silent ? Appended::What::kLate : Appended::What::kFailed, 0, why, {}});
   }
 }
 

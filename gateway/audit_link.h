@@ -28,6 +28,7 @@ struct Appended {
   What what = What::kFailed;
   uint64_t seq = 0;
   std::string error;
+  cbor::Value data = {};  // the answer to Restore and Recall
 };
 
 class AuditLink {
@@ -45,6 +46,8 @@ class AuditLink {
   void Append(const audit::Draft& draft, Callback callback);
   void StorePolicy(std::span<const uint8_t> text, Callback callback);
   void Checkpoint(Callback callback);
+  void Restore(const cbor::Bytes& after, Callback callback);
+  void Recall(const cbor::Bytes& hash, Callback callback);
 
   // Answers kSilent to whatever is over its deadline. Called from kruxd's tick.
   void Expire();

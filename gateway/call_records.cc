@@ -1,6 +1,7 @@
 #include "gateway/call_records.h"
 
 #include "gateway/file_change.h"
+#include "gateway/lattice.h"
 
 namespace krux::gateway {
 namespace {
@@ -9,11 +10,6 @@ using cbor::Map;
 using cbor::Value;
 
 constexpr size_t kHashBytes = 32;
-
-// The lattice part of a state: {0: exposure, 1: calls}. The authority is the policy, by its hash.
-Map Lattice(const policy::State& state) {
-  return Map{{0, uint64_t{state.exposure()}}, {1, state.calls()}};
-}
 
 Map FootprintMap(const policy::Footprint& footprint) {
   return Map{{"reads_private", footprint.reads_private},
@@ -115,17 +111,19 @@ audit::Intent IntentOf(const CallFlow& flow, const Pipeline::Limits& limits) {
                     {"request", flow.request.id}};
   intent.policy_hash = flow.session ? flow.session->policy_hash : cbor::Bytes(kHashBytes);
   intent.inputs = Inputs(flow);
-  intent.state_before = Lattice(flow.before);
+  // A stranger's session is none: whoever names it says nothing about its state.
+  const uint64_t epoch = flow.session ? flow.session->opening.policy_epoch : 0;
+  if (flow.session) intent.state_before = StateLattice(flow.before, epoch);
   intent.layers_degraded = limits.degraded;
   if (flow.refusal.has_value()) {
     intent.decision = audit::DecisionCode::kDeny;
     intent.rules = {"gateway: " + flow.refusal->stage};
-    intent.state_after = Lattice(flow.before);
+    intent.state_after = intent.state_before;
     return intent;
   }
   intent.decision = CodeInRecord(flow.decision.verdict);
   for (const policy::Reason& reason : flow.decision.reasons) intent.rules.push_back(reason.rule);
-  intent.state_after = Lattice(flow.decision.next);
+  intent.state_after = StateLattice(flow.decision.next, epoch);
   intent.spec_digest = flow.spec_digest;
   intent.layers_required = flow.plan.spec.required;
   intent.footprint = FootprintMap(flow.plan.footprint);

@@ -26,6 +26,7 @@ Gateway::Gateway(EventLoop& loop, const Clock& clock, Random& random, Channel au
       audit_(loop, clock, std::move(audit), settings_.limits.bounds.append_ms),
       spawn_(loop, std::move(spawn)),
       sessions_(random, settings_.limits.bounds.sessions),
+      restore_(audit_),
       pipeline_(
           clock, random, audit_, spawn_, settings_.limits,
           [this](uint64_t connection, const CallReply& reply, UniqueFd result) {
@@ -46,7 +47,23 @@ Result<void> Gateway::Start(const std::function<void(bool)>& on_started) {
                           Log(LogLevel::kError, "kruxd", "krux-spawnd is gone: no call can run");
                           pipeline_.OnSpawnGone();
                         }));
-  audit_.Append(audit::AdminDraft("gateway started", settings_.started),
+  restore_.Run([this, on_started](Result<Restored> restored) {
+    if (!restored) {
+      Log(LogLevel::kError, "kruxd", restored.error().message);
+      if (reports_.on_unable && !audit_.gone()) reports_.on_unable(restored.error());
+      return;
+    }
+    for (KeptSession& session : restored->sessions) sessions_.Keep(std::move(session));
+    RecordStart(sessions_.kept().size(), on_started);
+  });
+  ArmTick();
+  return {};
+}
+
+void Gateway::RecordStart(size_t kept, const std::function<void(bool)>& on_started) {
+  cbor::Map started = settings_.started;
+  started.Set("sessions", uint64_t{kept});
+  audit_.Append(audit::AdminDraft("gateway started", std::move(started)),
                 [this, on_started](const Appended& appended) {
                   const bool durable =
                       appended.what != Appended::What::kSilent && appended.error.empty();
@@ -55,8 +72,6 @@ Result<void> Gateway::Start(const std::function<void(bool)>& on_started) {
                         "the start of the gateway could not be recorded: " + appended.error);
                   if (on_started && !audit_.gone()) on_started(durable);
                 });
-  ArmTick();
-  return {};
 }
 
 Result<void> Gateway::Listen(UniqueFd listener, Door door) {
@@ -209,10 +224,6 @@ void Gateway::Stop(std::function<void()> stopped) {
 void Gateway::TickStop() {
   const bool late = clock_.MonotonicNs() >= stop_deadline_ns_;
   if (stopping_ == Stopping::kCalls && (pipeline_.flows() == 0 || late)) {
-    for (const auto& [id, session] : sessions_.all()) {
-      audit_.Append(audit::SessionDraft(id, "ended", cbor::Map{{"calls", session->state.calls()}}),
-                    [](const Appended&) {});
-    }
     audit_.Append(audit::AdminDraft("gateway stopped", cbor::Map{{"calls", pipeline_.answered()}}),
                   [](const Appended&) {});
     stopping_ = Stopping::kLog;

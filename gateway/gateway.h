@@ -17,6 +17,7 @@
 #include "gateway/connection.h"
 #include "gateway/pipeline.h"
 #include "gateway/protocol.h"
+#include "gateway/restore.h"
 
 namespace krux::gateway {
 
@@ -37,17 +38,18 @@ class Gateway {
   Gateway(const Gateway&) = delete;
   Gateway& operator=(const Gateway&) = delete;
 
-  // Begins to listen to krux-auditd and krux-spawnd and records the start. `on_started` hears
-  // whether that record is durable, a second time where it becomes so late, and nothing where
-  // krux-auditd is gone.
+  // Begins to listen to krux-auditd and krux-spawnd, asks for the sessions that are kept, and
+  // records the start. `on_started` hears whether that record is durable, a second time where it
+  // becomes so late, and nothing where krux-auditd is gone.
   Result<void> Start(const std::function<void(bool)>& on_started = {});
   // A listening socket, or (tests) one that is connected already.
   Result<void> Listen(UniqueFd listener, Door door);
   void Adopt(Channel channel, Door door);
   struct Reports {
-    std::function<void(size_t)> on_clients;      // became, or ceased to be, zero
-    std::function<void()> on_stop;               // an operator asks for the end
-    std::function<void(const char*)> on_silent;  // a daemon answers nothing any more; once each
+    std::function<void(size_t)> on_clients;       // became, or ceased to be, zero
+    std::function<void()> on_stop;                // an operator asks for the end
+    std::function<void(const char*)> on_silent;   // a daemon answers nothing any more; once each
+    std::function<void(const Error&)> on_unable;  // what the log carries cannot be read
   };
   void Report(Reports reports);
 
@@ -93,7 +95,12 @@ class Gateway {
   void OnWorkRefused(uint64_t tag, const Error& error);
   Result<std::shared_ptr<Session>> OpenSession(const sandbox::WorkOpened& opened,
                                                const std::string& profile);
-  void RecordOpening(const std::shared_ptr<Session>& session, const sandbox::WorkOpened& opened);
+  static Result<policy::Policy> RestrictPolicy(policy::Policy named,
+                                               const std::vector<KeptSession>& kept);
+  Result<std::shared_ptr<Session>> GoOn(const SessionKey& key, Opening opening,
+                                        policy::Policy named, const std::vector<KeptSession>& kept);
+  void RecordOpening(const std::shared_ptr<Session>& session, const std::vector<KeptSession>& kept);
+  void RecordStart(size_t kept, const std::function<void(bool)>& on_started);
   void RecordPolicy(const Session& session);
   void Answer(uint64_t connection, const CallReply& reply, UniqueFd result);
   void Reply(Connection& connection, cbor::Bytes packet);
@@ -125,6 +132,7 @@ class Gateway {
   AuditLink audit_;
   SpawnLink spawn_;
   SessionTable sessions_;
+  Restore restore_;
   Pipeline pipeline_;
   uint64_t started_ns_;
 

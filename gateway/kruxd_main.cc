@@ -97,7 +97,7 @@ Result<GatewaySettings> ReadSettings(const Options& options) {
   KRUX_TRY(ReadDegraded(options.Text("degraded"), settings));
   // A ceiling that does not exist is the operator's mistake, and found here rather than by a
   // client.
-  KRUX_TRY(EffectivePolicy(settings.ceiling, {}, "/"));
+  KRUX_TRY(EffectivePolicy(settings.ceiling, {}));
   cbor::Array degraded(settings.degraded.begin(), settings.degraded.end());
   settings.started = cbor::Map{{"mode", settings.mode},       {"release", KRUX_VERSION},
                                {"ceiling", settings.ceiling}, {"degraded", std::move(degraded)},
@@ -142,7 +142,8 @@ Result<int> Main(int argc, char** argv) {
                           stop();
                         }
                       },
-                  .on_silent = [&](const char* daemon) { supervisor.Silent(daemon); }});
+                  .on_silent = [&](const char* daemon) { supervisor.Silent(daemon); },
+                  .on_unable = [&](const Error& error) { loop.Exit(ToInt(error.code)); }});
   ReadStopPoint();
   KRUX_TRY(ConfineDaemon());
   injection::Run();

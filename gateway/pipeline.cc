@@ -167,6 +167,9 @@ Result<void> Pipeline::Admit(CallFlow& flow) {
     return Fail(ExitCode::kAudit, "admit",
                 "the opening of this session could not be recorded; open it again");
   }
+  if (flow.session->ended) {
+    return Fail(ExitCode::kNotFound, "admit", "this session has ended; open it again");
+  }
   if (!flow.request.profile.empty() && flow.request.profile != flow.session->key.profile) {
     return Fail(
         ExitCode::kBadData, "admit",

@@ -35,12 +35,6 @@ CallRequest Remains(const cbor::Value& value) {
   return call;
 }
 
-// Silence is no verdict: the record may still become durable, and until then every intent behind it
-// is silent as well.
-bool NeverDurable(const Appended& appended) {
-  return appended.what != Appended::What::kSilent && !appended.error.empty();
-}
-
 }  // namespace
 
 void Gateway::OnHello(Connection& connection, const cbor::Value& value, Packet&) {
@@ -67,7 +61,7 @@ void Gateway::OnOpen(Connection& connection, const cbor::Value& value, Packet& p
   if (!request) return ReplyError(connection, request.error());
   const std::string profile = request->profile.empty() ? "read_only" : request->profile;
   // The name is judged before anybody works for it.
-  if (const auto known = EffectivePolicy(settings_.ceiling, profile, "/"); !known) {
+  if (const auto known = EffectivePolicy(settings_.ceiling, profile); !known) {
     return ReplyError(connection, known.error());
   }
   if (audit_.gone()) {
@@ -231,53 +225,6 @@ void Gateway::OnWorkOpened(const sandbox::WorkOpened& opened) {
                                       .work = (*session)->work,
                                       .profile = (*session)->key.profile,
                                       .degraded = settings_.degraded}));
-}
-
-Result<std::shared_ptr<Session>> Gateway::OpenSession(const sandbox::WorkOpened& opened,
-                                                      const std::string& profile) {
-  const SessionKey key{opened.uid, opened.work_id, profile};
-  if (auto session = sessions_.Find(key); session != nullptr) return session;
-  if (sessions_.CountOf(opened.uid) >= settings_.limits.bounds.sessions_per_agent) {
-    return Fail(ExitCode::kBusy, "open",
-                "this user has too many sessions; restart the gateway to end them");
-  }
-  policy::Policy policy = KRUX_TRY(EffectivePolicy(settings_.ceiling, profile, opened.path));
-  auto session =
-      KRUX_TRY(sessions_.Make(key, opened.path, std::move(policy), clock_.WallNs() / kNsPerMs));
-  RecordPolicy(*session);
-  RecordOpening(session, opened);
-  return session;
-}
-
-// Not awaited: the log keeps the order of appends, so an intent that is durable has these before
-// it.
-void Gateway::RecordPolicy(const Session& session) {
-  if (!stored_policies_.insert(session.policy_hash).second) return;
-  const auto check = [this, hash = session.policy_hash](const Appended& appended) {
-    if (NeverDurable(appended)) stored_policies_.erase(hash);
-  };
-  const std::string& text = session.policy.text;
-  audit_.StorePolicy(std::span(reinterpret_cast<const uint8_t*>(text.data()), text.size()), check);
-  audit_.Append(
-      audit::PolicyDraft(session.policy_hash, session.policy.name, settings_.limits.policy_epoch),
-      check);
-}
-
-void Gateway::RecordOpening(const std::shared_ptr<Session>& session,
-                            const sandbox::WorkOpened& opened) {
-  const cbor::Map details{{"uid", uint64_t{opened.uid}},      {"gid", uint64_t{opened.gid}},
-                          {"profile", session->key.profile},  {"policy", session->policy_hash},
-                          {"device", opened.device},          {"inode", opened.inode},
-                          {"generation", session->generation}};
-  audit_.Append(audit::SessionDraft(session->id, "opened", details),
-                [this, session](const Appended& appended) {
-                  if (NeverDurable(appended)) {
-                    Log(LogLevel::kError, "kruxd",
-                        "the opening of a session could not be recorded: " + appended.error);
-                    session->unrecorded = true;
-                    sessions_.Remove(*session);
-                  }
-                });
 }
 
 }  // namespace krux::gateway

@@ -23,20 +23,22 @@ std::shared_ptr<Session> SessionTable::Find(const cbor::Bytes& id, uid_t uid) co
   return it == by_id_.end() || it->second->key.uid != uid ? nullptr : it->second;
 }
 
-Result<std::shared_ptr<Session>> SessionTable::Make(SessionKey key, std::string work,
-                                                    policy::Policy policy, uint64_t opened_ms) {
+Result<std::shared_ptr<Session>> SessionTable::Make(SessionKey key, Opening opening,
+                                                    policy::Policy policy, cbor::Bytes id) {
   if (by_id_.size() >= max_sessions_) {
     return Fail(ExitCode::kBusy, "session",
                 "there are " + std::to_string(by_id_.size()) +
                     " sessions already; restart the gateway to end them");
   }
   auto session = std::make_shared<Session>();
-  session->id = RandomId(random_);
+  session->id = id.empty() ? RandomId(random_) : std::move(id);
   session->key = std::move(key);
-  session->work = std::move(work);
+  session->work = opening.work;
   session->policy_hash = Sha256(policy.text);
-  session->state = policy::BeginState(policy, session->id, session->policy_hash, opened_ms);
-  session->policy = std::move(policy);
+  session->state = policy::BeginState(policy, session->id, session->policy_hash, opening.opened_ms);
+  session->policy = policy::ForWork(std::move(policy), session->work);
+  session->opening = std::move(opening);
+  session->opening.policy_hash = session->policy_hash;
   by_id_[session->id] = session;
   by_key_[session->key] = session;
   return session;
@@ -55,11 +57,24 @@ void SessionTable::Remove(const Session& session) {
   by_id_.erase(id);
 }
 
-Result<policy::Policy> EffectivePolicy(const std::string& ceiling, const std::string& named,
-                                       const std::string& work) {
+std::vector<KeptSession> SessionTable::TakeKept(const Opening& opening) {
+  const auto exact = std::ranges::find_if(
+      kept_, [&](const auto& entry) { return SamePlace(entry.second.opening, opening); });
+  std::vector<KeptSession> taken;
+  for (auto it = kept_.begin(); it != kept_.end();) {
+    const auto next = std::next(it);
+    const bool take =
+        exact != kept_.end() ? it == exact : MayBeSamePlace(it->second.opening, opening);
+    if (take) taken.push_back(std::move(kept_.extract(it).mapped()));
+    it = next;
+  }
+  return taken;
+}
+
+Result<policy::Policy> EffectivePolicy(const std::string& ceiling, const std::string& named) {
   const policy::Policy top = KRUX_TRY(policy::FindProfile(ceiling));
   const policy::Policy profile = KRUX_TRY(policy::FindProfile(named.empty() ? "read_only" : named));
-  return policy::ForWork(policy::Meet(top, profile), work);
+  return policy::Meet(top, profile);
 }
 
 }  // namespace krux::gateway

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "gateway/kept_session.h"
 #include "policy/policy_state.h"
 #include "sandbox/spec.h"
 
@@ -42,10 +43,13 @@ struct Session {
   policy::Policy policy;    // ceiling met with the profile, bound to WORK
   cbor::Bytes policy_hash;  // SHA-256 of policy.text, under which the log keeps the text
   uint64_t generation = 1;  // of the policy: a change makes every template stale
+  Opening opening;          // as recorded
+  Since since;              // which record brought which leg
   policy::State state;
   std::vector<std::string> endorsed;              // values that the operator gave it
   TemplateSlot templates[sandbox::kWorkClasses];  // by sandbox::WorkClass
   bool unrecorded = false;  // its opening could not be logged: no call may run
+  bool ended = false;       // no call may begin any more
 };
 
 class SessionTable {
@@ -57,10 +61,17 @@ class SessionTable {
   std::shared_ptr<Session> Find(const SessionKey& key) const;
   // The session called `id`, if `uid` is the one that opened it; a stranger's id is no session.
   std::shared_ptr<Session> Find(const cbor::Bytes& id, uid_t uid) const;
-  // A new session, opened at `opened_ms` wall time; kBusy when there are too many.
-  Result<std::shared_ptr<Session>> Make(SessionKey key, std::string work, policy::Policy policy,
-                                        uint64_t opened_ms);
+  // A session at work, under `policy` (not bound to its WORK yet) and called `id` (empty: a new
+  // one); kBusy when there are too many.
+  Result<std::shared_ptr<Session>> Make(SessionKey key, Opening opening, policy::Policy policy,
+                                        cbor::Bytes id = {});
   void Remove(const Session& session);
+
+  // Sessions that nobody opened since the gateway started.
+  void Keep(KeptSession kept) { kept_.insert_or_assign(kept.id, std::move(kept)); }
+  const std::map<cbor::Bytes, KeptSession>& kept() const { return kept_; }
+  // Those that the opening goes on with: the one of exactly this place, else all that may be.
+  std::vector<KeptSession> TakeKept(const Opening& opening);
 
   size_t size() const { return by_id_.size(); }
   size_t CountOf(uid_t uid) const;
@@ -71,12 +82,13 @@ class SessionTable {
   size_t max_sessions_;
   std::map<cbor::Bytes, std::shared_ptr<Session>> by_id_;
   std::map<SessionKey, std::shared_ptr<Session>> by_key_;
+  std::map<cbor::Bytes, KeptSession> kept_;
 };
 
 // The profile that a session runs under: `named` (empty = read_only) met with the ceiling, so that
-// a client can narrow and never choose. kConfig for an unknown name.
-Result<policy::Policy> EffectivePolicy(const std::string& ceiling, const std::string& named,
-                                       const std::string& work);
+// a client can narrow and never choose. kConfig for an unknown name. Not bound to a WORK yet
+// (policy::ForWork).
+Result<policy::Policy> EffectivePolicy(const std::string& ceiling, const std::string& named);
 
 // 16 bytes, for calls and sessions.
 cbor::Bytes RandomId(Random& random);

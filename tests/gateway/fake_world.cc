@@ -62,6 +62,12 @@ void FakeAuditd::OnReadable() {
     } else if (auto* policy = std::get_if<audit::PolicyRequest>(&*request)) {
       trace_.Add("store policy");
       if (!silent) Ack(policy->tag, 0, "policy text", {});
+    } else if (auto* restore = std::get_if<audit::RestoreRequest>(&*request)) {
+      audit::Ack ack{restore->tag, 0, {}, {}};
+      ack.data = carry.Page(restore->after, audit::kMaxPageBytes, &ack.seq);
+      (void)channel_.Send(audit::EncodeAck(ack));
+    } else if (auto* recall = std::get_if<audit::RecallRequest>(&*request)) {
+      (void)channel_.Send(audit::EncodeAck({recall->tag, 0, "no such policy", {}}));
     } else {
       if (!silent)
         Ack(std::get<audit::CheckpointRequest>(*request).tag, next_seq_, "checkpoint", {});
@@ -72,7 +78,7 @@ void FakeAuditd::OnReadable() {
 void FakeAuditd::Ack(uint64_t tag, uint64_t seq, const std::string& what,
                      const std::string& error) {
   trace_.Add("ack " + what);  // first, so that nothing that follows from it stands before it
-  (void)channel_.Send(audit::EncodeAck({tag, error.empty() ? seq : 0, error}));
+  (void)channel_.Send(audit::EncodeAck({tag, error.empty() ? seq : 0, error, {}}));
 }
 
 void FakeAuditd::Release() {

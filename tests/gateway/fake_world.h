@@ -27,6 +27,7 @@
 #include <thread>
 #include <vector>
 
+#include "audit/carry.h"
 #include "audit/message.h"
 #include "gateway/client/client.h"
 #include "gateway/gateway.h"
@@ -84,6 +85,7 @@ class FakeAuditd {
   std::atomic<bool> hold_intents{false};  // answers intents only after Release()
   std::atomic<bool> fail_outcomes{false};
   std::atomic<bool> fail_denials{false};
+  audit::Carry carry;  // what it answers to a restore
   // The acks held back so far go out; runs on the world's thread.
   void Release();
   void Die();

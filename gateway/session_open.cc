@@ -1,0 +1,133 @@
+// How a session comes to be: anew, or as one that a gateway before this one left.
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+#include "base/digest.h"
+#include "base/log.h"
+#include "gateway/gateway.h"
+#include "gateway/lattice.h"
+
+namespace krux::gateway {
+namespace {
+
+constexpr uint64_t kNsPerMs = 1'000'000;
+
+// Silence is no verdict: the record may still become durable, and until then every intent behind it
+// is silent as well.
+bool NeverDurable(const Appended& appended) {
+  return appended.what != Appended::What::kSilent && !appended.error.empty();
+}
+
+}  // namespace
+
+Result<std::shared_ptr<Session>> Gateway::OpenSession(const sandbox::WorkOpened& opened,
+                                                      const std::string& profile) {
+  const SessionKey key{opened.uid, opened.work_id, profile};
+  if (auto session = sessions_.Find(key); session != nullptr) return session;
+  if (sessions_.CountOf(opened.uid) >= settings_.limits.bounds.sessions_per_agent) {
+    return Fail(ExitCode::kBusy, "open",
+                "this user has too many sessions; restart the gateway to end them");
+  }
+  policy::Policy named = KRUX_TRY(EffectivePolicy(settings_.ceiling, profile));
+  Opening opening{.uid = opened.uid,
+                  .gid = opened.gid,
+                  .work = opened.path,
+                  .device = opened.device,
+                  .inode = opened.inode,
+                  .profile = profile,
+                  .policy_hash = {},
+                  .named_hash = Sha256(named.text),
+                  .policy_epoch = settings_.limits.policy_epoch,
+                  .opened_ms = clock_.WallNs() / kNsPerMs,
+                  .resumed = 0};
+  const std::vector<KeptSession> kept = sessions_.TakeKept(opening);
+  auto session = GoOn(key, std::move(opening), std::move(named), kept);
+  if (!session) {
+    for (const KeptSession& one : kept) sessions_.Keep(one);
+    return session;
+  }
+  RecordPolicy(**session);
+  RecordOpening(*session, kept);
+  return session;
+}
+
+// INVARIANT: exposure only rises and budget only shrinks, whatever happened in between.
+Result<std::shared_ptr<Session>> Gateway::GoOn(const SessionKey& key, Opening opening,
+                                               policy::Policy named,
+                                               const std::vector<KeptSession>& kept) {
+  for (const KeptSession& one : kept) {
+    opening.opened_ms = std::min(opening.opened_ms, one.opening.opened_ms);
+    opening.resumed = std::max(opening.resumed, one.opening.resumed + 1);
+  }
+  policy::Policy policy = KRUX_TRY(RestrictPolicy(std::move(named), kept));
+  auto session = KRUX_TRY(sessions_.Make(key, std::move(opening), std::move(policy),
+                                         kept.empty() ? cbor::Bytes() : kept.front().id));
+  for (const KeptSession& one : kept) {
+    if (auto restricted = Restrict(session->state, one.state, one.budget); !restricted) {
+      sessions_.Remove(*session);
+      return std::unexpected(restricted.error());
+    }
+    for (const auto& [bit, seq] : one.since) {
+      const auto known = session->since.try_emplace(bit, seq).first;
+      known->second = std::min(known->second, seq);
+    }
+  }
+  return session;
+}
+
+// INVARIANT: authority only falls. A session that goes on has what its policy was, met with what
+// the name of its profile means now.
+Result<policy::Policy> Gateway::RestrictPolicy(policy::Policy named,
+                                               const std::vector<KeptSession>& kept) {
+  for (const KeptSession& one : kept) {
+    const bool changed = one.opening.policy_hash != Sha256(named.text);
+    if (!changed) continue;
+    if (one.policy_text.empty()) {
+      return Fail(ExitCode::kAudit, "open",
+                  "the policy of the session in `" + one.opening.work +
+                      "` is lost; begin a new one with `krux session new`");
+    }
+    return Fail(ExitCode::kAudit, "open", "the policy of this session has changed");
+  }
+  return named;
+}
+
+// Not awaited: the log keeps the order of appends, so an intent that is durable has these before
+// it.
+void Gateway::RecordPolicy(const Session& session) {
+  if (!stored_policies_.insert(session.policy_hash).second) return;
+  const auto check = [this, hash = session.policy_hash](const Appended& appended) {
+    if (NeverDurable(appended)) stored_policies_.erase(hash);
+  };
+  const std::string& text = session.policy.text;
+  audit_.StorePolicy(std::span(reinterpret_cast<const uint8_t*>(text.data()), text.size()), check);
+  audit_.Append(
+      audit::PolicyDraft(session.policy_hash, session.policy.name, settings_.limits.policy_epoch),
+      check);
+}
+
+void Gateway::RecordOpening(const std::shared_ptr<Session>& session,
+                            const std::vector<KeptSession>& kept) {
+  const cbor::Map details =
+      OpeningDetails(session->opening, StateLattice(session->state, session->opening.policy_epoch),
+                     BudgetLattice(session->state));
+  audit_.Append(audit::SessionDraft(session->id, kept.empty() ? "opened" : "resumed", details),
+                [this, session](const Appended& appended) {
+                  if (NeverDurable(appended)) {
+                    Log(LogLevel::kError, "kruxd",
+                        "the opening of a session could not be recorded: " + appended.error);
+                    session->unrecorded = true;
+                    sessions_.Remove(*session);
+                  }
+                });
+  // What became part of it is no session of its own any more. In this order: a crash between the
+  // two leaves both.
+  for (size_t i = 1; i < kept.size(); ++i) {
+    audit_.Append(audit::SessionDraft(kept[i].id, "ended",
+                                      cbor::Map{{"cause", "joined"}, {"into", session->id}}),
+                  [](const Appended&) {});
+  }
+}
+
+}  // namespace krux::gateway
