@@ -99,10 +99,12 @@ bool Covers(const Pattern& pattern, std::span<const std::string_view> subject) {
 Membership Check(const Scope& scope, std::span<const std::string_view> subject) {
   Membership result{!scope.clauses.empty(), ""};
   for (const Clause& clause : std::views::reverse(scope.clauses)) {
+    const auto covers = [&](const Pattern& pattern) { return Covers(pattern, subject); };
+    if (const auto denied = std::ranges::find_if(clause.deny, covers); denied != clause.deny.end())
+      return {false, denied->rule};
     std::string_view rule = clause.rule;
     if (!clause.any) {
-      const auto found = std::ranges::find_if(
-          clause.allow, [&](const Pattern& pattern) { return Covers(pattern, subject); });
+      const auto found = std::ranges::find_if(clause.allow, covers);
       if (found == clause.allow.end()) return {false, clause.rule};
       rule = found->rule;
     }
@@ -115,13 +117,64 @@ bool Within(std::string_view tree, std::string_view path) {
   return krux_path_within(tree.data(), tree.size(), path.data(), path.size());
 }
 
+// The same line of the same file: policies that share a parent meet it twice.
+bool Same(const Clause& a, const Clause& b) {
+  const auto same = [](const Pattern& x, const Pattern& y) {
+    return x.in_work == y.in_work && x.parts == y.parts && x.rule == y.rule;
+  };
+  return a.any == b.any && a.rule == b.rule && std::ranges::equal(a.allow, b.allow, same) &&
+         std::ranges::equal(a.deny, b.deny, same);
+}
+
+void BindWork(std::vector<Pattern>& patterns, std::string_view work) {
+  for (Pattern& pattern : patterns) {
+    if (!pattern.in_work) continue;
+    std::vector<std::string> parts;
+    for (const std::string_view component : Components(work)) parts.push_back(Literal(component));
+    std::ranges::copy(pattern.parts, std::back_inserter(parts));
+    pattern.parts = std::move(parts);
+    pattern.in_work = false;
+  }
+}
+
+// Could the pattern cover something in the tree? The states of the pattern after each component of
+// the tree; what is left of it can always be matched by some name.
+bool ReachesInto(const Pattern& pattern, std::string_view tree) {
+  if (pattern.in_work) return true;
+  std::vector<bool> live(pattern.parts.size() + 1);
+  live[0] = true;
+  const auto pass_many = [&] {
+    for (size_t i = 0; i < pattern.parts.size(); ++i)
+      if (live[i] && pattern.parts[i] == kManyParts) live[i + 1] = true;
+  };
+  pass_many();
+  for (const std::string_view component : Components(tree)) {
+    std::vector<bool> next(live.size());
+    for (size_t i = 0; i < pattern.parts.size(); ++i) {
+      if (!live[i]) continue;
+      if (pattern.parts[i] == kManyParts) {
+        next[i] = true;
+      } else if (MatchPart(pattern.parts[i], component)) {
+        next[i + 1] = true;
+      }
+    }
+    live = std::move(next);
+    pass_many();
+  }
+  return std::ranges::find(live, true) != live.end();
+}
+
 }  // namespace
 
 Scope Meet(const Scope& a, const Scope& b) {
   // A side without a clause covers nothing; appending alone would forget it.
   if (a.clauses.empty()) return a;
   if (b.clauses.empty()) return b;
-  Scope both = a;
+  Scope both;
+  for (const Clause& clause : a.clauses) {
+    const auto same = [&](const Clause& other) { return Same(clause, other); };
+    if (std::ranges::none_of(b.clauses, same)) both.clauses.push_back(clause);
+  }
   std::ranges::copy(b.clauses, std::back_inserter(both.clauses));
   return both;
 }
@@ -188,16 +241,15 @@ Result<Pattern> CompileName(std::string_view text, std::string_view rule) {
 Scope ForWork(const Scope& scope, std::string_view work) {
   Scope bound = scope;
   for (Clause& clause : bound.clauses) {
-    for (Pattern& pattern : clause.allow) {
-      if (!pattern.in_work) continue;
-      std::vector<std::string> parts;
-      for (const std::string_view component : Components(work)) parts.push_back(Literal(component));
-      std::ranges::copy(pattern.parts, std::back_inserter(parts));
-      pattern.parts = std::move(parts);
-      pattern.in_work = false;
-    }
+    BindWork(clause.allow, work);
+    BindWork(clause.deny, work);
   }
   return bound;
+}
+
+std::vector<Pattern> ForWork(std::vector<Pattern> patterns, std::string_view work) {
+  BindWork(patterns, work);
+  return patterns;
 }
 
 Membership CheckPath(const Scope& scope, std::string_view canonical_path) {
@@ -213,6 +265,15 @@ Membership CheckArgv(const Scope& scope, std::span<const std::string> argv) {
 
 Membership CheckName(const Scope& scope, std::string_view name) {
   return Check(scope, std::span(&name, 1));
+}
+
+const Pattern* FirstMatch(std::span<const Pattern> patterns, std::string_view canonical_path) {
+  const bool canonical = canonical_path.starts_with('/');
+  const std::vector<std::string_view> components = Components(canonical_path);
+  const auto found = std::ranges::find_if(patterns, [&](const Pattern& pattern) {
+    return !canonical || pattern.in_work || Covers(pattern, components);
+  });
+  return found == patterns.end() ? nullptr : &*found;
 }
 
 bool MatchPart(std::string_view part, std::string_view text) {
@@ -298,6 +359,10 @@ std::vector<std::string> Trees(const Scope& scope) {
       }
     }
     trees = std::move(both);
+  }
+  for (const Clause& clause : scope.clauses) {
+    for (const Pattern& pattern : clause.deny)
+      std::erase_if(trees, [&](const std::string& tree) { return ReachesInto(pattern, tree); });
   }
   std::ranges::sort(trees);
   std::vector<std::string> outermost;  // sorted: a tree comes before everything within it

@@ -35,11 +35,12 @@ struct Pattern {
   std::string rule;      // "read_only:12 paths.read"
 };
 
-// One file's say on one scope.
+// One file's say on one scope: what it allows, without what it denies.
 struct Clause {
   bool any = false;            // written out as "any" in the file
   std::vector<Pattern> allow;  // empty and not any: nothing
   std::string rule;            // the line of the key, or why it is missing
+  std::vector<Pattern> deny = {};
 };
 
 // INVARIANT: a subject is inside a scope if every clause covers it, and a scope without a clause
@@ -58,6 +59,7 @@ Result<Pattern> CompileName(std::string_view text, std::string_view rule);
 
 // The scope with ${WORK} replaced by `work`, a canonical path taken literally.
 Scope ForWork(const Scope& scope, std::string_view work);
+std::vector<Pattern> ForWork(std::vector<Pattern> patterns, std::string_view work);
 
 struct Membership {
   bool inside = false;
@@ -66,6 +68,15 @@ struct Membership {
 Membership CheckPath(const Scope& scope, std::string_view canonical_path);
 Membership CheckArgv(const Scope& scope, std::span<const std::string> argv);
 Membership CheckName(const Scope& scope, std::string_view name);
+// The first pattern that covers the path, null if none does. What is not canonical is covered by
+// every pattern: such lists take away.
+const Pattern* FirstMatch(std::span<const Pattern> patterns, std::string_view canonical_path);
+
+// Does `wide` cover all that `narrow` covers? Sound, and complete enough for people: a wildcard of
+// `narrow` must stand where `wide` has one that takes it whole.
+bool Subsumes(const Pattern& wide, const Pattern& narrow);
+// The first pattern of `narrow` that no pattern of `wide` covers whole; null if all are covered.
+const Pattern* FirstOutside(const Clause& wide, const Clause& narrow);
 
 // Does one part match one text? Exposed for the differential test.
 bool MatchPart(std::string_view part, std::string_view text);
@@ -75,7 +86,8 @@ bool MatchParts(std::span<const std::string> parts, std::span<const std::string_
 // The tree a path pattern covers in whole ("/a/b" for "/a/b/**"), if it is of that form and bound
 // to a WORK. Only trees can be granted to programs: a kernel rule knows no `*`.
 std::optional<std::string> TreeOf(const Pattern& pattern);
-// Every tree that all clauses cover, without those inside another; "/" for any.
+// Every tree that all clauses cover, without those inside another; "/" for any. A tree that a deny
+// pattern may reach into is none: no kernel rule says "all but".
 std::vector<std::string> Trees(const Scope& scope);
 
 }  // namespace krux::policy

@@ -5,10 +5,14 @@
 
 #include "base/path.h"
 #include "policy/nearest.h"
+#include "policy/policy_text.h"
 #include "policy/profiles.h"
 
 namespace krux::policy {
 namespace {
+
+// What the profiles extend. It grants all there is, so nobody may name it as a profile.
+constexpr std::string_view kBase = "base";
 
 // In the order of their bits.
 constexpr auto kLayerNames = std::to_array<std::string_view>(
@@ -50,26 +54,71 @@ Authority MeetAuthority(const Authority& a, const Authority& b) {
   return both;
 }
 
+void MeetObligations(const Policy& a, const Policy& b, Policy& both) {
+  both.obligations = a.obligations | b.obligations;
+  for (int i = 0; i < kDimensions; ++i) {
+    both.obligation_rules[i] =
+        b.obligation_rules[i].empty() ? a.obligation_rules[i] : b.obligation_rules[i];
+  }
+}
+
+// Where both say the same, the second is named: the policy, not its ceiling.
+Mode Lower(const Mode& a, const Mode& b) { return a.verdict < b.verdict ? a : b; }
+Bound Least(const Bound& a, const Bound& b) { return a.value < b.value ? a : b; }
+
+bool Same(const Pattern& a, const Pattern& b) { return a.rule == b.rule && a.parts == b.parts; }
+bool Same(const Rule& a, const Rule& b) {
+  return a.rule == b.rule && a.when.parts == b.when.parts && a.condition == b.condition &&
+         a.then == b.then;
+}
+
+// Those of `a` that `b` has not, then `b`.
+template <typename T>
+std::vector<T> Union(const std::vector<T>& a, const std::vector<T>& b) {
+  std::vector<T> both;
+  for (const T& item : a) {
+    const auto same = [&](const T& other) { return Same(item, other); };
+    if (std::ranges::none_of(b, same)) both.push_back(item);
+  }
+  both.insert(both.end(), b.begin(), b.end());
+  return both;
+}
+
+constexpr Scope Policy::* kScopes[] = {
+    &Policy::capabilities, &Policy::read_paths, &Policy::write_paths, &Policy::public_paths,
+    &Policy::exec,         &Policy::hosts,      &Policy::exact_urls,  &Policy::refs,
+    &Policy::secret_names, &Policy::mcp_tools};
+
 }  // namespace
 
 Policy Meet(const Policy& ceiling, const Policy& policy) {
-  if (ceiling.text == policy.text) return policy;
   Policy both;
   both.name = policy.name;
   both.authority = MeetAuthority(ceiling.authority, policy.authority);
-  both.capabilities = Meet(ceiling.capabilities, policy.capabilities);
-  both.read_paths = Meet(ceiling.read_paths, policy.read_paths);
-  both.write_paths = Meet(ceiling.write_paths, policy.write_paths);
+  MeetObligations(ceiling, policy, both);
+  both.trifecta = Lower(ceiling.trifecta, policy.trifecta);
+  both.trusted_action = Lower(ceiling.trusted_action, policy.trusted_action);
+  for (Scope Policy::* scope : kScopes) both.*scope = Meet(ceiling.*scope, policy.*scope);
+  both.sensitive_paths = Union(ceiling.sensitive_paths, policy.sensitive_paths);
   both.secret_paths = UniteSecrets(ceiling.secret_paths, policy.secret_paths);
-  both.exec = Meet(ceiling.exec, policy.exec);
+  both.rules = Union(ceiling.rules, policy.rules);
+  for (int i = 0; i < kBudgets; ++i) both.budget[i] = Least(ceiling.budget[i], policy.budget[i]);
+  both.window_ms = Least(ceiling.window_ms, policy.window_ms);
+  both.not_before_ms = policy.not_before_ms.value >= ceiling.not_before_ms.value
+                           ? policy.not_before_ms
+                           : ceiling.not_before_ms;
+  both.not_after_ms = Least(ceiling.not_after_ms, policy.not_after_ms);
+  both.delegate_depth = Least(ceiling.delegate_depth, policy.delegate_depth);
   both.program_trees = MeetTrees(ceiling.program_trees, policy.program_trees);
-  both.text = ceiling.text + policy.text;
+  both.text = JoinTexts(ceiling.text, policy.text);
   return both;
 }
 
 Policy ForWork(Policy policy, std::string_view work) {
   policy.read_paths = ForWork(policy.read_paths, work);
   policy.write_paths = ForWork(policy.write_paths, work);
+  policy.public_paths = ForWork(policy.public_paths, work);
+  policy.sensitive_paths = ForWork(std::move(policy.sensitive_paths), work);
   policy.secret_paths = SecretsForWork(policy.secret_paths, work);
   return policy;
 }
@@ -77,7 +126,9 @@ Policy ForWork(Policy policy, std::string_view work) {
 std::span<const std::string_view> ProfileNames() {
   static const std::vector<std::string_view> names = [] {
     std::vector<std::string_view> found;
-    for (const EmbeddedProfile& profile : EmbeddedProfiles()) found.push_back(profile.name);
+    for (const EmbeddedProfile& profile : EmbeddedProfiles()) {
+      if (profile.name != kBase) found.push_back(profile.name);
+    }
     return found;
   }();
   return names;
@@ -85,7 +136,7 @@ std::span<const std::string_view> ProfileNames() {
 
 std::string_view ProfileText(std::string_view name) {
   for (const EmbeddedProfile& profile : EmbeddedProfiles()) {
-    if (profile.name == name) return profile.text;
+    if (profile.name == name && name != kBase) return profile.text;
   }
   return {};
 }

@@ -4,6 +4,7 @@
 //   Policy profile = KRUX_TRY(FindProfile("read_only"));
 //   Policy mine = KRUX_TRY(ParsePolicy(text, "team.toml"));   // extends: meets what it extends
 //   Policy effective = Meet(ceiling, mine);                   // never more than either
+//   Policy again = KRUX_TRY(PolicyFromText(effective.text));  // equal to `effective`
 #pragma once
 
 #include <span>
@@ -14,11 +15,27 @@
 #include "base/error.h"
 #include "policy/decide.h"
 #include "policy/match.h"
+#include "policy/rule.h"
 #include "policy/secret.h"
 
 namespace krux::policy {
 
-inline constexpr size_t kMaxPolicyBytes = 64 * 1024;
+inline constexpr size_t kMaxPolicyBytes = 256 * 1024;
+
+// A limit that no file sets.
+inline constexpr uint64_t kUnlimited = UINT64_MAX;
+
+// A number and the line that set it: "read_only:31 budget.calls", or "… not set = …".
+struct Bound {
+  uint64_t value = 0;
+  std::string rule;
+};
+
+// What a call does about the legs of exposure that meet: ask or deny, never allow.
+struct Mode {
+  Verdict verdict = Verdict::kAsk;
+  std::string rule;
+};
 
 // What a policy grants, apart from scopes, with the lines that say so.
 struct Authority {
@@ -33,18 +50,62 @@ struct Policy {
   std::string name;
   Authority authority;
   Scope capabilities;  // [capabilities] allow; absent = any name of a granted dimension
-  Scope read_paths;    // [paths] read; absent = nothing
-  Scope write_paths;   // [paths] write; absent = nothing
-  std::vector<Pattern> secret_paths;  // [paths] secret, by CompileSecret; absent = none
-  Scope exec;                         // [exec] allow; absent = nothing
+
+  // [approve] always: the dimensions whose every call asks, bit 1 << Dimension.
+  uint16_t obligations = 0;
+  std::string obligation_rules[kDimensions];  // empty where the bit is clear
+
+  // [exposure]
+  Mode trifecta;        // the three legs meet in a sink
+  Mode trusted_action;  // untrusted content would drive something consequential
+
+  // Every other scope grants nothing where its key is absent.
+  Scope read_paths;    // [paths] read
+  Scope write_paths;   // [paths] write
+  Scope public_paths;  // [paths] public: reading them adds no leg
+  Scope exec;          // [exec] allow
+  Scope hosts;         // [net] allow
+  Scope exact_urls;    // [net] exact: whole URLs, whose GET is no sink
+  Scope refs;          // [git] refs
+  Scope secret_names;  // [secrets] allow
+  Scope mcp_tools;     // [mcp] allow
+  // These two take away, so a meet is their union.
+  std::vector<Pattern> sensitive_paths;  // [paths] sensitive: risk is at least elevated
+  std::vector<Pattern>
+      secret_paths;  // [paths] secret, by CompileSecret: nobody reads or writes them
+
+  std::vector<Rule> rules;  // [[rule]]: each can only lower a verdict
+
+  // [budget], in the order of BudgetNames().
+  Bound budget[kBudgets] = {{kUnlimited, ""}, {kUnlimited, ""}, {kUnlimited, ""}, {kUnlimited, ""},
+                            {kUnlimited, ""}, {kUnlimited, ""}, {kUnlimited, ""}, {kUnlimited, ""}};
+  // [window]. The length runs from the opening of a session; the other two are wall time in ms.
+  Bound window_ms{kUnlimited, ""};
+  Bound not_before_ms{0, ""};
+  Bound not_after_ms{kUnlimited, ""};
+  Bound delegate_depth{0, ""};  // [delegate] depth, at most 255
+
   // Read-only trees and files that programs see next to WORK; data, no authority of its own.
   std::vector<std::string> program_trees;
-  // Every file this policy was made of, each with its name and length: what is hashed and stored.
+  // Every file this policy was made of, each once, with its name and length: what is hashed and
+  // stored.
   std::string text;
 };
 
-// `file` names the text in rules and errors, e.g. "team.toml". `extends` finds shipped profiles.
-Result<Policy> ParsePolicy(std::string_view text, std::string_view file);
+// A file that `extends` may name, beside the shipped ones: an operator's own.
+struct PolicySource {
+  std::string name;  // as the file itself says
+  std::string file;  // for rules and errors: "team.toml"
+  std::string text;
+};
+using Sources = std::span<const PolicySource>;
+
+// `file` names the text in rules and errors, e.g. "team.toml". `extends` finds shipped policies
+// first, then `others`.
+Result<Policy> ParsePolicy(std::string_view text, std::string_view file, Sources others = {});
+
+// The policy that Policy::text was the text of: rebuilt from what the log stores.
+Result<Policy> PolicyFromText(std::string_view text);
 
 // A shipped profile; unknown names are kConfig with the nearest name.
 Result<Policy> FindProfile(std::string_view name);

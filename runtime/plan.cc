@@ -36,9 +36,10 @@ bool MayWrite(const policy::Policy& policy) {
 // commands names programs of the program trees, and WORK is what the agent wrote.
 bool AnyCommand(const policy::Scope& exec) {
   const auto any = [](const policy::Clause& clause) {
-    return clause.any || std::ranges::any_of(clause.allow, [](const policy::Pattern& pattern) {
-             return pattern.parts == std::vector<std::string>{"**"};
-           });
+    const auto every = [](const policy::Pattern& pattern) {
+      return pattern.parts == std::vector<std::string>{"**"};
+    };
+    return clause.deny.empty() && (clause.any || std::ranges::any_of(clause.allow, every));
   };
   return !exec.clauses.empty() && std::ranges::all_of(exec.clauses, any);
 }
@@ -178,8 +179,10 @@ void PlanProgram(Plan& plan, const policy::Policy& policy, const cbor::Map& args
 
 bool SamePatterns(const policy::Scope& a, const policy::Scope& b) {
   const auto same_clause = [](const policy::Clause& x, const policy::Clause& y) {
-    return x.any == y.any && std::ranges::equal(x.allow, y.allow, {}, &policy::Pattern::parts,
-                                                &policy::Pattern::parts);
+    const auto same = [](const std::vector<policy::Pattern>& p, const auto& q) {
+      return std::ranges::equal(p, q, {}, &policy::Pattern::parts, &policy::Pattern::parts);
+    };
+    return x.any == y.any && same(x.allow, y.allow) && same(x.deny, y.deny);
   };
   return std::ranges::equal(a.clauses, b.clauses, same_clause);
 }

@@ -8,14 +8,39 @@ namespace {
 
 constexpr size_t kMaxItems = 4096;
 
-cbor::Value ClauseValue(const policy::Clause& clause) {
-  cbor::Array allow;
-  for (const policy::Pattern& pattern : clause.allow) {
+cbor::Array PatternsValue(const std::vector<policy::Pattern>& patterns) {
+  cbor::Array list;
+  for (const policy::Pattern& pattern : patterns) {
     cbor::Array parts;
     for (const std::string& part : pattern.parts) parts.emplace_back(part);
-    allow.emplace_back(std::move(parts));
+    list.emplace_back(std::move(parts));
   }
-  return cbor::Map{{"any", clause.any}, {"allow", std::move(allow)}, {"rule", clause.rule}};
+  return list;
+}
+
+cbor::Value ClauseValue(const policy::Clause& clause) {
+  cbor::Map map{{"any", clause.any}, {"allow", PatternsValue(clause.allow)}, {"rule", clause.rule}};
+  if (!clause.deny.empty()) map.Set("deny", PatternsValue(clause.deny));
+  return map;
+}
+
+Result<std::vector<policy::Pattern>> PatternsFrom(const cbor::Array& list,
+                                                  const std::string& rule) {
+  std::vector<policy::Pattern> patterns;
+  for (const cbor::Value& item : list) {
+    const cbor::Array* parts = item.array();
+    if (parts == nullptr)
+      return Fail(ExitCode::kBadData, "request", "`scope`: a pattern is no list");
+    policy::Pattern pattern;
+    pattern.rule = rule;
+    for (const cbor::Value& part : *parts) {
+      if (part.text() == nullptr)
+        return Fail(ExitCode::kBadData, "request", "`scope`: a part is no text");
+      pattern.parts.push_back(*part.text());
+    }
+    patterns.push_back(std::move(pattern));
+  }
+  return patterns;
 }
 
 Result<policy::Clause> ClauseFrom(const cbor::Value& value) {
@@ -24,20 +49,10 @@ Result<policy::Clause> ClauseFrom(const cbor::Value& value) {
   clause.any = r.Boolean("any");
   clause.rule = r.Text("rule");
   const cbor::Array allow = r.List("allow", kMaxItems);
+  const cbor::Array deny = r.Has("deny") ? r.List("deny", kMaxItems) : cbor::Array{};
   KRUX_TRY(r.Finish());
-  for (const cbor::Value& item : allow) {
-    const cbor::Array* parts = item.array();
-    if (parts == nullptr)
-      return Fail(ExitCode::kBadData, "request", "`scope`: a pattern is no list");
-    policy::Pattern pattern;
-    pattern.rule = clause.rule;
-    for (const cbor::Value& part : *parts) {
-      if (part.text() == nullptr)
-        return Fail(ExitCode::kBadData, "request", "`scope`: a part is no text");
-      pattern.parts.push_back(*part.text());
-    }
-    clause.allow.push_back(std::move(pattern));
-  }
+  clause.allow = KRUX_TRY(PatternsFrom(allow, clause.rule));
+  clause.deny = KRUX_TRY(PatternsFrom(deny, clause.rule));
   return clause;
 }
 
@@ -74,7 +89,8 @@ Result<cbor::Array> ScopeValue(const policy::Scope& scope) {
   for (const policy::Clause& clause : scope.clauses) {
     // The parts of such a pattern are relative to a WORK that nobody named; on the wire they would
     // look absolute.
-    if (std::ranges::any_of(clause.allow, &policy::Pattern::in_work))
+    if (std::ranges::any_of(clause.allow, &policy::Pattern::in_work) ||
+        std::ranges::any_of(clause.deny, &policy::Pattern::in_work))
       return Fail(ExitCode::kInternal, "plan", "a pattern of the request has no WORK yet");
     clauses.push_back(ClauseValue(clause));
   }
