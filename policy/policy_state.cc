@@ -1,5 +1,7 @@
 #include "policy/policy_state.h"
 
+#include <algorithm>
+
 namespace krux::policy {
 namespace {
 
@@ -12,9 +14,30 @@ uint64_t Word(std::span<const uint8_t> bytes, size_t n) {
 
 std::shared_ptr<const Rules> RulesOf(const Policy& policy) {
   auto rules = std::make_shared<Rules>();
-  for (int i = 0; i < kDimensions; ++i) rules->levels[i] = policy.authority.level_rules[i];
+  for (int i = 0; i < kDimensions; ++i) {
+    rules->levels[i] = policy.authority.level_rules[i];
+    rules->obligations[i] = policy.obligation_rules[i];
+  }
+  for (int i = 0; i < kBudgets; ++i) rules->budget[i] = policy.budget[i].rule;
+  rules->trifecta = policy.trifecta.rule;
+  rules->trusted_action = policy.trusted_action.rule;
+  rules->window = policy.window_ms.value != kUnlimited      ? policy.window_ms.rule
+                  : policy.not_after_ms.value != kUnlimited ? policy.not_after_ms.rule
+                                                            : policy.not_before_ms.rule;
   rules->isolation = policy.authority.isolation_rule;
+  rules->depth = policy.delegate_depth.rule;
   return rules;
+}
+
+// The end of the session: when its length has passed, and at the latest when the policy ends.
+uint64_t EndOf(const Policy& policy, uint64_t opened_ms) {
+  const uint64_t length = policy.window_ms.value;
+  const uint64_t end = length > UINT64_MAX - opened_ms ? UINT64_MAX : opened_ms + length;
+  return std::min(end, policy.not_after_ms.value);
+}
+
+void CopyBudget(const Policy& policy, uint64_t (&budget)[KRUX_BUDGETS]) {
+  for (int i = 0; i < kBudgets; ++i) budget[i] = policy.budget[i].value;
 }
 
 }  // namespace
@@ -23,7 +46,7 @@ Digest ToDigest(std::span<const uint8_t> bytes) {
   return {Word(bytes, 0), Word(bytes, 1), Word(bytes, 2), Word(bytes, 3)};
 }
 
-krux_policy KernelPolicy(const Policy& policy, uint64_t /*opened_ms*/) {
+krux_policy KernelPolicy(const Policy& policy, uint64_t opened_ms) {
   krux_policy kernel = krux_policy_top();
   for (unsigned i = 0; i < KRUX_DIMENSIONS; ++i) {
     // Nonsense is never, as in the kernel.
@@ -32,7 +55,12 @@ krux_policy KernelPolicy(const Policy& policy, uint64_t /*opened_ms*/) {
         &kernel, i, level <= Level::kAlways ? static_cast<krux_level>(level) : KRUX_LEVEL_NEVER);
   }
   kernel.required_layers = policy.authority.required_layers;
-  kernel.depth = 0;
+  kernel.obligations = policy.obligations;
+  kernel.trifecta = static_cast<uint8_t>(policy.trifecta.verdict);
+  kernel.trusted_action = static_cast<uint8_t>(policy.trusted_action.verdict);
+  kernel.depth = static_cast<uint8_t>(std::min<uint64_t>(policy.delegate_depth.value, UINT8_MAX));
+  kernel.not_before_ms = policy.not_before_ms.value;
+  kernel.not_after_ms = EndOf(policy, opened_ms);
   return kernel;
 }
 
@@ -40,7 +68,7 @@ State BeginState(const Policy& policy, std::span<const uint8_t> session,
                  std::span<const uint8_t> policy_hash, uint64_t opened_ms) {
   const krux_policy kernel = KernelPolicy(policy, opened_ms);
   uint64_t budget[KRUX_BUDGETS];
-  for (uint64_t& limit : budget) limit = UINT64_MAX;
+  CopyBudget(policy, budget);
   const uint64_t id[2] = {Word(session, 0), Word(session, 1)};
   State state{.rules = RulesOf(policy)};
   krux_state_begin(&state.kernel, &kernel, budget, id, ToDigest(policy_hash).data());
@@ -50,7 +78,9 @@ State BeginState(const Policy& policy, std::span<const uint8_t> session,
 void Narrow(State& state, const Policy& policy, std::span<const uint8_t> policy_hash,
             uint64_t opened_ms) {
   const krux_policy kernel = KernelPolicy(policy, opened_ms);
-  krux_step_attenuate(&state.kernel, &kernel, nullptr, ToDigest(policy_hash).data());
+  uint64_t budget[KRUX_BUDGETS];
+  CopyBudget(policy, budget);
+  krux_step_attenuate(&state.kernel, &kernel, budget, ToDigest(policy_hash).data());
   state.rules = RulesOf(policy);
 }
 

@@ -105,6 +105,17 @@ class Wording {
             " like this; it waits for an approval");
   }
 
+  std::string OfBit(const ScopeBit& bit) const {
+    if (bit.scope == "paths.secret")
+      return Quote(bit.value) +
+             " is secret by the policy, which no call reads or writes; leave it out";
+    if (bit.scope == "rule")
+      return "a rule of the policy denies " + Quote(call_.capability) + " where " +
+             Quote(bit.value) + "; change the call, or use a policy without that rule";
+    return Quote(bit.value) + " is outside " + Quote(bit.scope) +
+           "; stay inside it, or use a policy that covers it";
+  }
+
   // A call that no scope governs was not bound to anything; only krux's own calls may be so.
   void OfScope() {
     if (call_.scopes.empty()) {
@@ -115,12 +126,7 @@ class Wording {
     const size_t before = reasons_.size();
     for (const ScopeBit& bit : call_.scopes) {
       if (bit.inside) continue;
-      Add(Component::kScope, bit.rule,
-          Quote(bit.value) +
-              (bit.scope == "paths.secret"
-                   ? " is secret by the policy, which no call reads or writes; leave it out"
-                   : " is outside " + Quote(bit.scope) +
-                         "; stay inside it, or use a policy that covers it"));
+      Add(Component::kScope, bit.rule, OfBit(bit));
     }
     if (reasons_.size() == before) {
       Add(Component::kScope, "krux scopes",

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/path.h"
+#include "policy/rule.h"
 #include "runtime/request.h"
 #include "runtime/write_risk.h"
 
@@ -96,6 +97,28 @@ void AddPathBits(policy::Call& call, const policy::Policy& policy, const std::st
   }
   policy::Membership secret = policy::CheckSecret(policy.secret_paths, path);
   if (secret.inside) AddBit(call, {false, std::move(secret.rule)}, path, "paths.secret");
+}
+
+// The policy's own rules about this one call: what denies is a scope that the call lies outside,
+// what asks an obligation.
+void ApplyRules(policy::Call& call, const policy::Policy& policy, const cbor::Map& args) {
+  std::vector<policy::RuleArgument> texts;
+  const std::string words = Words(Argv(args));
+  for (const auto& [key, value] : args) {
+    if (key.text() == nullptr) continue;
+    if (value.text() != nullptr) texts.push_back({*key.text(), *value.text()});
+    if (*key.text() == "argv") texts.push_back({"argv", words});
+  }
+  for (const policy::Rule& rule : policy.rules) {
+    if (!policy::Applies(rule, call.capability, texts)) continue;
+    if (rule.then == policy::Verdict::kAsk && call.obliged_rule.empty())
+      call.obliged_rule = rule.rule;
+    if (rule.then == policy::Verdict::kDeny) {
+      const std::string condition = rule.text.empty() ? "always" : rule.text;
+      AddBit(call, {false, rule.rule}, condition, "rule");
+      return;
+    }
+  }
 }
 
 void PlanFiles(Plan& plan, const policy::Policy& policy, const cbor::Map& args,
@@ -247,6 +270,8 @@ Result<Plan> MakePlan(const Capability& capability, const cbor::Map& args,
   AddBit(plan.call, policy::CheckName(bound.capabilities, capability.name),
          std::string(capability.name), "capabilities.allow");
 
+  ApplyRules(plan.call, bound, args);
+
   sandbox::Spec& spec = plan.spec;
   spec.session_id = session.session_id;
   spec.generation = session.generation;
@@ -287,6 +312,18 @@ Result<Plan> MakePlan(const Capability& capability, const cbor::Map& args,
       plan.call.contribution |= policy::kUntrustedContent | policy::kExfilVector;
   }
   return plan;
+}
+
+Result<void> CheckRules(const policy::Policy& policy) {
+  std::vector<policy::CallNames> calls;
+  for (const Capability& capability : Catalog()) {
+    policy::CallNames& call = calls.emplace_back(policy::CallNames{capability.name, {}});
+    for (const Arg& arg : capability.args) {
+      if (arg.type != ArgType::kUint && arg.type != ArgType::kContent)
+        call.text_arguments.push_back(arg.name);
+    }
+  }
+  return policy::CheckRules(policy.rules, calls);
 }
 
 }  // namespace krux::runtime

@@ -42,6 +42,10 @@ struct Plan {
 Result<Plan> MakePlan(const Capability& capability, const cbor::Map& args,
                       const policy::Policy& policy, const PlanSession& session);
 
+// What rules of a policy may ask about the calls of the catalog: their text arguments, and the
+// words of a command as one text.
+Result<void> CheckRules(const policy::Policy& policy);
+
 // What the sandbox that `spec` describes can touch, in terms of `policy`: read from the Spec alone.
 policy::Footprint FootprintOf(const sandbox::Spec& spec, const policy::Policy& policy,
                               const std::string& work);

@@ -95,6 +95,70 @@ TEST(PlanTest, OnlyACallThatNamesWhatTheOperatorNamedIsEndorsed) {
       << "a program is named by no argument";
 }
 
+TEST(PlanTest, ARuleLowersTheCallsItIsAboutAndNoOther) {
+  const policy::Policy policy = PolicyOf(R"(
+[levels]
+run_exec = "always"
+read_files = "always"
+[paths]
+read = ["${WORK}/**"]
+[exec]
+allow = [["**"]]
+[[rule]]
+when = "proc.exec"
+if = "argv like 'rm *'"
+then = "deny"
+[[rule]]
+when = "fs.*"
+if = "path like '*/private/*'"
+then = "ask"
+)");
+  EXPECT_TRUE(CheckRules(policy));
+  const auto removal = Judge("proc.exec", {{"argv", cbor::Array{"rm", "-r", "x"}}}, policy);
+  EXPECT_EQ(removal.verdict, policy::Verdict::kDeny);
+  EXPECT_EQ(removal.reasons.at(0).rule, "t.toml:12 rule");
+  EXPECT_NE(removal.reasons[0].message.find("`argv like 'rm *'`"), std::string::npos);
+  EXPECT_EQ(Judge("proc.exec", {{"argv", cbor::Array{"ls"}}}, policy).verdict,
+            policy::Verdict::kAllow);
+  const std::string work = kWork;
+  EXPECT_EQ(Judge("fs.read", {{"path", work + "/private/x"}}, policy).verdict,
+            policy::Verdict::kAsk);
+  EXPECT_EQ(Judge("fs.read", {{"path", work + "/x"}}, policy).verdict, policy::Verdict::kAllow);
+
+  const policy::Policy misspelt = PolicyOf(R"(
+[[rule]]
+when = "proc.exec"
+if = "comand == 'rm'"
+then = "deny"
+)");
+  EXPECT_FALSE(CheckRules(misspelt));
+}
+
+TEST(PlanTest, AStateHoldsEveryLimitOfItsPolicy) {
+  const policy::Policy policy = PolicyOf(R"(
+[approve]
+always = ["read_files"]
+[exposure]
+trifecta = "deny"
+[budget]
+calls = 2
+wall = "2h"
+[window]
+length = "30m"
+[delegate]
+depth = 2
+)");
+  const krux_state state = policy::BeginState(policy, {}, {}, 1000).kernel;
+  EXPECT_EQ(state.policy.obligations, 1u << static_cast<int>(policy::Dimension::kReadFiles));
+  EXPECT_EQ(state.policy.trifecta, KRUX_DENY);
+  EXPECT_EQ(state.policy.trusted_action, KRUX_ASK);
+  EXPECT_EQ(state.remaining[KRUX_BUDGET_CALLS], 2u);
+  EXPECT_EQ(state.remaining[KRUX_BUDGET_WALL], 7'200'000u);
+  EXPECT_EQ(state.remaining[KRUX_BUDGET_CPU], UINT64_MAX);
+  EXPECT_EQ(state.policy.not_after_ms, 1'801'000u);
+  EXPECT_EQ(state.policy.depth, 2);
+}
+
 TEST(PlanTest, APathOutsideIsDeniedWithOneRuleAndItsLine) {
   const policy::Decision decision =
       Judge("fs.read", {{"path", "/etc/shadow"}}, Profile("read_only"));
