@@ -43,7 +43,9 @@ std::unexpected<Error> Malformed(const std::string& what) {
   return Fail(ExitCode::kBadData, "audit record", what + " is nothing that can be carried");
 }
 
-bool Begins(const std::string& event) { return event == "opened" || event == "resumed"; }
+bool Begins(const std::string& event) {
+  return event == "opened" || event == "resumed" || event == "reloaded" || event == "withdrawn";
+}
 
 }  // namespace
 

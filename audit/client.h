@@ -20,6 +20,8 @@
 
 namespace krux::audit {
 
+inline constexpr size_t kMaxPolicyBytes = 60 * 1024;  // of one stored text: it must fit one packet
+
 struct Ack {
   uint64_t tag = 0;   // of the request; 0 answers a packet whose tag could not be read
   uint64_t seq = 0;   // of the record that is now durable; of a checkpoint: the signed size

@@ -4,11 +4,10 @@
 //   KRUX_TRY(StorePolicy(SystemIo(), log_dir, text));
 #pragma once
 
+#include "audit/client.h"
 #include "audit/io.h"
 
 namespace krux::audit {
-
-inline constexpr size_t kMaxPolicyBytes = 60 * 1024;
 
 // Writes the text durably. One that is there already must have the content its name says.
 Result<void> StorePolicy(Io& io, int log_dir, std::span<const uint8_t> text);

@@ -30,6 +30,11 @@ struct Appended {
   std::string error;
   cbor::Value data = {};  // the answer to Restore and Recall
 };
+// Silence is no verdict: the record may still become durable, and until then every record behind it
+// is silent as well.
+inline bool NeverDurable(const Appended& appended) {
+  return appended.what != Appended::What::kSilent && !appended.error.empty();
+}
 
 class AuditLink {
  public:

@@ -59,7 +59,8 @@ struct Bounds {
   X(kReadyMs, 15'000)     /* supervisor: the daemons of a new generation */   \
   X(kAliveEveryMs, 5'000) /* kruxd: says that it lives */                     \
   X(kAliveMs, 20'000)     /* supervisor: a kruxd that says nothing */         \
-  X(kSilentMs, 15'000)    /* kruxd: a krux-auditd that answers nothing */
+  X(kSilentMs, 15'000)    /* kruxd: a krux-auditd that answers nothing */     \
+  X(kReloadMs, 5'000)     /* kruxd: the supervisor, asked for the policy files */
 
 #define X(name, value) inline constexpr uint64_t name = value;
 KRUX_DEADLINES(X)

@@ -28,6 +28,7 @@ struct GatewaySettings {
   std::vector<std::string> degraded;  // names of limits.degraded
   uint64_t tick_us = 50'000;          // how late a deadline may be noticed
   cbor::Map started;                  // details of the record "gateway started"
+  policy::PolicySet policies;         // the operator's beside the shipped ones
   Pipeline::Limits limits;
 };
 
@@ -50,8 +51,15 @@ class Gateway {
     std::function<void()> on_stop;                // an operator asks for the end
     std::function<void(const char*)> on_silent;   // a daemon answers nothing any more; once each
     std::function<void(const Error&)> on_unable;  // what the log carries cannot be read
+    // The operator's policy files are to be read; Reload(tag, …) follows. False: nobody can.
+    std::function<bool(uint64_t tag)> on_reload;
   };
   void Report(Reports reports);
+
+  // The operator's policy files as they are now, or why they could not be read. All of them come
+  // into force, or none, recorded either way: then the answer is the new epoch, or the mistake.
+  // `tag` is that of on_reload; 0: nobody waits for an answer.
+  Result<uint64_t> Reload(uint64_t tag, Result<std::vector<policy::PolicySource>> files);
 
   // Ends every call and session, records it, then runs `stopped`; bounded in time.
   void Stop(std::function<void()> stopped);
@@ -89,6 +97,7 @@ class Gateway {
   void OnStatus(Connection& connection, const cbor::Value& value, Packet& packet);
   void OnCheckpoint(Connection& connection, const cbor::Value& value, Packet& packet);
   void OnStop(Connection& connection, const cbor::Value& value, Packet& packet);
+  void OnReload(Connection& connection, const cbor::Value& value, Packet& packet);
 
   void OnSpawnEvent(sandbox::Event event);
   void OnWorkOpened(const sandbox::WorkOpened& opened);
@@ -102,6 +111,14 @@ class Gateway {
   void RecordOpening(const std::shared_ptr<Session>& session, const std::vector<KeptSession>& kept);
   void RecordStart(size_t kept, const std::function<void(bool)>& on_started);
   void RecordPolicy(const Session& session);
+  // gateway/reload.cc
+  Result<uint64_t> TakePolicies(const std::vector<policy::PolicySource>& files, uint64_t asker);
+  ReloadReply FollowPolicies();
+  void Follow(Session& session, const Result<policy::Policy>& named, ReloadReply& reply);
+  void Withdraw(Session& session, const std::string& reason);
+  void RecordChange(const Session& session, const char* event);
+  void AnswerReload(uint64_t connection, const cbor::Bytes& packet);
+  void ExpireReloads(uint64_t now_ns);
   void Answer(uint64_t connection, const CallReply& reply, UniqueFd result);
   void Reply(Connection& connection, cbor::Bytes packet);
   void ReplyError(Connection& connection, const Error& error);
@@ -149,6 +166,13 @@ class Gateway {
   Turnstile opens_line_;                   // of agents, connections
   uint64_t next_tag_ = 1;
   std::set<cbor::Bytes> stored_policies_;
+
+  struct PendingReload {
+    uint64_t connection = 0;
+    uint64_t deadline_ns = 0;
+  };
+  std::map<uint64_t, PendingReload> reloads_;  // by tag
+  uint64_t next_reload_ = 1;
 
   // What all connections of one uid have; gone with the last of them.
   struct Agent {

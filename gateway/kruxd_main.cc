@@ -2,7 +2,7 @@
 //
 //   kruxd --gateway-fd N --admin-fd N --audit-fd N --spawn-fd N --lifeline-fd N --control-fd N
 //         --mode embedded --owner-uid 1000 [--ceiling local_dev] [--degraded cgroup,…]
-//         [--limits calls=64,…] [--worker-id N]
+//         [--limits calls=64,…] [--worker-id N] [--policies-fd N] [--policy-epoch N]
 //
 // It holds no secret, opens no file and parses nothing but CBOR of a fixed schema.
 #include <fcntl.h>
@@ -22,6 +22,7 @@
 #include "gateway/bounds_text.h"
 #include "gateway/confine.h"
 #include "gateway/gateway.h"
+#include "gateway/policy_parcel.h"
 #include "gateway/stop_point.h"
 #include "gateway/supervisor_link.h"
 
@@ -50,9 +51,10 @@ struct Options {
 };
 
 Result<Options> ParseOptions(int argc, char** argv) {
-  static constexpr const char* kNames[] = {
-      "gateway-fd", "admin-fd", "audit-fd", "spawn-fd", "lifeline-fd", "control-fd", "mode",
-      "owner-uid",  "ceiling",  "degraded", "limits",   "worker-id",   "state"};
+  static constexpr const char* kNames[] = {"gateway-fd",  "admin-fd",    "audit-fd",    "spawn-fd",
+                                           "lifeline-fd", "control-fd",  "mode",        "owner-uid",
+                                           "ceiling",     "degraded",    "limits",      "worker-id",
+                                           "state",       "policies-fd", "policy-epoch"};
   std::vector<option> table;
   for (const char* name : kNames) table.push_back({name, required_argument, nullptr, 0});
   table.push_back({});
@@ -95,9 +97,16 @@ Result<GatewaySettings> ReadSettings(const Options& options) {
   if (options.Has("ceiling")) settings.ceiling = options.Text("ceiling");
   KRUX_TRY(ReadBounds(settings.limits.bounds, options.Text("limits")));
   KRUX_TRY(ReadDegraded(options.Text("degraded"), settings));
+  if (options.Has("policies-fd")) {
+    UniqueFd parcel = KRUX_TRY(Descriptor(options, "policies-fd"));
+    const auto files = KRUX_TRY(UnpackPolicies(std::move(parcel)));
+    settings.policies = KRUX_TRY(policy::PolicySet::Parse(files));
+  }
+  if (options.Has("policy-epoch"))
+    settings.limits.policy_epoch = KRUX_TRY(options.Number("policy-epoch"));
   // A ceiling that does not exist is the operator's mistake, and found here rather than by a
   // client.
-  KRUX_TRY(EffectivePolicy(settings.ceiling, {}));
+  KRUX_TRY(CheckPolicies(settings.policies, settings.ceiling));
   cbor::Array degraded(settings.degraded.begin(), settings.degraded.end());
   settings.started = cbor::Map{{"mode", settings.mode},       {"release", KRUX_VERSION},
                                {"ceiling", settings.ceiling}, {"degraded", std::move(degraded)},
@@ -143,11 +152,23 @@ Result<int> Main(int argc, char** argv) {
                         }
                       },
                   .on_silent = [&](const char* daemon) { supervisor.Silent(daemon); },
-                  .on_unable = [&](const Error& error) { loop.Exit(ToInt(error.code)); }});
+                  .on_unable = [&](const Error& error) { loop.Exit(ToInt(error.code)); },
+                  .on_reload =
+                      [&](uint64_t tag) {
+                        if (supervisor.present()) supervisor.Reload(tag);
+                        return supervisor.present();
+                      }});
   ReadStopPoint();
   KRUX_TRY(ConfineDaemon());
   injection::Run();
-  KRUX_TRY(supervisor.Start());
+  KRUX_TRY(supervisor.Start([&](const PoliciesMessage& message, UniqueFd parcel) {
+    if (message.code != ExitCode::kOk) {
+      (void)gateway.Reload(message.tag, Fail(message.code, "policies", message.message));
+      return;
+    }
+    const Result<uint64_t> epoch = gateway.Reload(message.tag, UnpackPolicies(std::move(parcel)));
+    supervisor.InForce(epoch ? *epoch : 0);
+  }));
   // The doors open when krux-auditd has answered, whatever it answered: where it cannot even start,
   // clients wait at them for a generation that can, or for the reason why there is none.
   KRUX_TRY(gateway.Start([&](bool durable) {

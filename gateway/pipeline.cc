@@ -170,6 +170,7 @@ Result<void> Pipeline::Admit(CallFlow& flow) {
   if (flow.session->ended) {
     return Fail(ExitCode::kNotFound, "admit", "this session has ended; open it again");
   }
+  if (!flow.session->closed.empty()) return Fail(ExitCode::kDenied, "admit", flow.session->closed);
   if (!flow.request.profile.empty() && flow.request.profile != flow.session->key.profile) {
     return Fail(
         ExitCode::kBadData, "admit",

@@ -129,6 +129,12 @@ class Pipeline {
   void OnClientGone(uint64_t connection);
   // The gateway stops: every call is cancelled, and its client told so (69).
   void CancelAll();
+  // What `session` may do has changed: calls that are decided from now on get templates of their
+  // own, and those that still wait for an older one get that. Raises the session's generation.
+  void Renew(Session& session);
+  // Of the policies that decisions are made under, from now on; every record names it.
+  void SetPolicyEpoch(uint64_t epoch) { limits_.policy_epoch = epoch; }
+  uint64_t policy_epoch() const { return limits_.policy_epoch; }
   // Checks deadlines; called a few times a second while something is pending.
   void Tick();
 
@@ -179,6 +185,7 @@ class Pipeline {
   void ApplySpawnEvent(sandbox::Event event);
   void OnOutcomeRecorded(const cbor::Bytes& id, const Appended& appended);
   void OnTemplate(uint64_t tag, const Error* error, const std::string& layer);
+  void Serve(TemplateSlot& slot, const Error* error, const std::string& layer);
   void OnSandboxFailed(CallFlow& flow, const Error& error, const std::string& layer);
   void Withhold(CallFlow& flow, const std::string& why);
   void OweOutcome(CallFlow& flow, const Appended& appended);

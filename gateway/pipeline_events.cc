@@ -162,21 +162,40 @@ void Pipeline::OnTemplate(uint64_t tag, const Error* error, const std::string& l
   const std::shared_ptr<Session> session = it->second;
   templates_.erase(it);
   for (TemplateSlot& slot : session->templates) {
-    if (slot.tag != tag || slot.state != TemplateSlot::State::kBuilding) continue;
-    // A failed template is not remembered: the next call tries again.
-    slot.state = error == nullptr ? TemplateSlot::State::kBuilt : TemplateSlot::State::kAbsent;
-    const std::vector<cbor::Bytes> waiting = std::exchange(slot.waiting, {});
-    for (const cbor::Bytes& id : waiting) {
-      CallFlow* flow = Find(id);
-      if (flow == nullptr || flow->ending.has_value()) continue;
-      if (error == nullptr) {
-        SendSpawn(*flow);
-      } else {
-        OnSandboxFailed(*flow, *error, layer);
-      }
-      Advance(id);
-    }
+    if (slot.tag == tag && slot.state == TemplateSlot::State::kBuilding) Serve(slot, error, layer);
   }
+  for (TemplateSlot& slot : session->retired) {
+    if (slot.tag == tag) Serve(slot, error, layer);
+  }
+  if (std::erase_if(session->retired, [tag](const auto& slot) { return slot.tag == tag; }) > 0 &&
+      session->retired.empty()) {
+    (void)spawn_.DropTemplates(session->id, session->generation - 1);
+  }
+}
+
+void Pipeline::Serve(TemplateSlot& slot, const Error* error, const std::string& layer) {
+  // A failed template is not remembered: the next call tries again.
+  slot.state = error == nullptr ? TemplateSlot::State::kBuilt : TemplateSlot::State::kAbsent;
+  const std::vector<cbor::Bytes> waiting = std::exchange(slot.waiting, {});
+  for (const cbor::Bytes& id : waiting) {
+    CallFlow* flow = Find(id);
+    if (flow == nullptr || flow->ending.has_value()) continue;
+    if (error == nullptr) {
+      SendSpawn(*flow);
+    } else {
+      OnSandboxFailed(*flow, *error, layer);
+    }
+    Advance(id);
+  }
+}
+
+void Pipeline::Renew(Session& session) {
+  for (TemplateSlot& slot : session.templates) {
+    const TemplateSlot former = std::exchange(slot, {});
+    if (former.state == TemplateSlot::State::kBuilding) session.retired.push_back(former);
+  }
+  if (session.retired.empty()) (void)spawn_.DropTemplates(session.id, session.generation);
+  ++session.generation;
 }
 
 // Before Go nothing of the call has run; after it nobody can say.

@@ -11,7 +11,7 @@ using cbor::Value;
 
 constexpr size_t kMaxNameBytes = 64;    // of layers, modes, exposure legs
 constexpr size_t kMaxPathBytes = 4096;  // PATH_MAX
-constexpr size_t kMaxNames = 32;
+constexpr size_t kMaxNames = 64;
 
 constexpr RequestRule kRules[] = {
 #define X(enumerator, name, doors, state, min_fds, max_fds, handler) \
@@ -163,13 +163,26 @@ cbor::Bytes Encode(const StatusReply& m) {
                           {"audit", m.audit},
                           {"sandbox", m.sandbox},
                           {"ceiling", m.ceiling},
-                          {"degraded", ToArray(m.degraded)}});
+                          {"degraded", ToArray(m.degraded)},
+                          {"policy_epoch", m.policy_epoch},
+                          {"policies", ToArray(m.policies)}});
 }
 
 cbor::Bytes Encode(const CheckpointRequest&) { return cbor::Encode(Map{{"type", "checkpoint"}}); }
 
 cbor::Bytes Encode(const CheckpointReply& m) {
   return cbor::Encode(Map{{"type", "checkpoint"}, {"size", m.size}});
+}
+
+cbor::Bytes Encode(const ReloadRequest&) { return cbor::Encode(Map{{"type", "reload"}}); }
+
+cbor::Bytes Encode(const ReloadReply& m) {
+  return cbor::Encode(Map{{"type", "reloaded"},
+                          {"epoch", m.epoch},
+                          {"policies", ToArray(m.policies)},
+                          {"narrowed", m.narrowed},
+                          {"kept", m.kept},
+                          {"closed", m.closed}});
 }
 
 cbor::Bytes Encode(const StopRequest&) { return cbor::Encode(Map{{"type", "stop"}}); }
@@ -277,8 +290,11 @@ Result<StatusReply> DecodeStatusReply(const Value& value) {
   m.sandbox = r.Text("sandbox", kMaxNameBytes);
   m.ceiling = r.Text("ceiling", kMaxProfileBytes);
   const cbor::Array degraded = r.List("degraded", kMaxNames);
+  m.policy_epoch = r.Uint("policy_epoch");
+  const cbor::Array policies = r.List("policies", kMaxNames);
   KRUX_TRY(r.Finish());
   m.degraded = KRUX_TRY(Names(degraded, "degraded"));
+  m.policies = KRUX_TRY(Names(policies, "policies"));
   return m;
 }
 
@@ -292,6 +308,25 @@ Result<CheckpointReply> DecodeCheckpointReply(const Value& value) {
   MapReader r = Open(value, "checkpoint");
   CheckpointReply m{.size = r.Uint("size")};
   KRUX_TRY(r.Finish());
+  return m;
+}
+
+Result<ReloadRequest> DecodeReloadRequest(const Value& value) {
+  MapReader r = Open(value, "reload");
+  KRUX_TRY(r.Finish());
+  return ReloadRequest{};
+}
+
+Result<ReloadReply> DecodeReloadReply(const Value& value) {
+  MapReader r = Open(value, "reloaded");
+  ReloadReply m;
+  m.epoch = r.Uint("epoch");
+  const cbor::Array policies = r.List("policies", kMaxNames);
+  m.narrowed = r.Uint("narrowed");
+  m.kept = r.Uint("kept");
+  m.closed = r.Uint("closed");
+  KRUX_TRY(r.Finish());
+  m.policies = KRUX_TRY(Names(policies, "policies"));
   return m;
 }
 

@@ -41,6 +41,7 @@ enum class ConnectionState : uint8_t { kNew = 0, kReady = 1 };
   X(kStatus, "status", kAgentDoor | kAdminDoor, ConnectionState::kReady, 0, 0, OnStatus) \
   X(kCheckpoint, "checkpoint", kAgentDoor | kAdminDoor, ConnectionState::kReady, 0, 0,   \
     OnCheckpoint)                                                                        \
+  X(kReload, "reload", kAdminDoor, ConnectionState::kReady, 0, 0, OnReload)              \
   X(kStop, "stop", kAdminDoor, ConnectionState::kReady, 0, 0, OnStop)
 
 enum class RequestType : uint8_t {
@@ -130,12 +131,25 @@ struct StatusReply {
   std::string sandbox;       // "ok" or "gone"
   std::string ceiling;       // name of the widest profile
   std::vector<std::string> degraded;
+  uint64_t policy_epoch = 0;          // how often the policies changed, from 1
+  std::vector<std::string> policies;  // names of the operator's own
 };
 
 struct CheckpointRequest {};
 // ← {"type":"checkpoint","size"}: every record below `size` lies under a signed head
 struct CheckpointReply {
   uint64_t size = 0;
+};
+
+// → {"type":"reload"}: the operator's policy files are read again
+struct ReloadRequest {};
+// ← {"type":"reloaded",…}: all of them are in force. Sessions go on; none of them gained anything.
+struct ReloadReply {
+  uint64_t epoch = 0;
+  std::vector<std::string> policies;  // names of the operator's own
+  uint64_t narrowed = 0;              // sessions that may do less than before
+  uint64_t kept = 0;    // sessions whose profile would now allow more, which they do not get
+  uint64_t closed = 0;  // sessions whose profile is gone
 };
 
 struct StopRequest {};
@@ -161,6 +175,8 @@ cbor::Bytes Encode(const StatusRequest& m);
 cbor::Bytes Encode(const StatusReply& m);
 cbor::Bytes Encode(const CheckpointRequest& m);
 cbor::Bytes Encode(const CheckpointReply& m);
+cbor::Bytes Encode(const ReloadRequest& m);
+cbor::Bytes Encode(const ReloadReply& m);
 cbor::Bytes Encode(const StopRequest& m);
 cbor::Bytes Encode(const StopReply& m);
 cbor::Bytes Encode(const ErrorReply& m);
@@ -175,6 +191,8 @@ Result<StatusRequest> DecodeStatusRequest(const cbor::Value& value);
 Result<StatusReply> DecodeStatusReply(const cbor::Value& value);
 Result<CheckpointRequest> DecodeCheckpointRequest(const cbor::Value& value);
 Result<CheckpointReply> DecodeCheckpointReply(const cbor::Value& value);
+Result<ReloadRequest> DecodeReloadRequest(const cbor::Value& value);
+Result<ReloadReply> DecodeReloadReply(const cbor::Value& value);
 Result<StopRequest> DecodeStopRequest(const cbor::Value& value);
 Result<StopReply> DecodeStopReply(const cbor::Value& value);
 Result<ErrorReply> DecodeErrorReply(const cbor::Value& value);

@@ -61,7 +61,7 @@ void Gateway::OnOpen(Connection& connection, const cbor::Value& value, Packet& p
   if (!request) return ReplyError(connection, request.error());
   const std::string profile = request->profile.empty() ? "read_only" : request->profile;
   // The name is judged before anybody works for it.
-  if (const auto known = EffectivePolicy(settings_.ceiling, profile); !known) {
+  if (const auto known = EffectivePolicy(settings_.policies, settings_.ceiling, profile); !known) {
     return ReplyError(connection, known.error());
   }
   if (audit_.gone()) {
@@ -153,6 +153,8 @@ void Gateway::OnStatus(Connection& connection, const cbor::Value& value, Packet&
                         .sandbox = spawn_.gone() ? "gone" : "ok",
                         .ceiling = settings_.ceiling,
                         .degraded = settings_.degraded,
+                        .policy_epoch = pipeline_.policy_epoch(),
+                        .policies = settings_.policies.OperatorNames(),
                     }));
 }
 

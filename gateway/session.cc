@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "audit/client.h"
 #include "base/digest.h"
 
 namespace krux::gateway {
@@ -71,10 +72,23 @@ std::vector<KeptSession> SessionTable::TakeKept(const Opening& opening) {
   return taken;
 }
 
-Result<policy::Policy> EffectivePolicy(const std::string& ceiling, const std::string& named) {
-  const policy::Policy top = KRUX_TRY(policy::FindProfile(ceiling));
-  const policy::Policy profile = KRUX_TRY(policy::FindProfile(named.empty() ? "read_only" : named));
+Result<policy::Policy> EffectivePolicy(const policy::PolicySet& policies,
+                                       const std::string& ceiling, const std::string& named) {
+  const policy::Policy top = KRUX_TRY(policies.Find(ceiling));
+  const policy::Policy profile = KRUX_TRY(policies.Find(named.empty() ? "read_only" : named));
   return policy::Meet(top, profile);
+}
+
+Result<void> CheckPolicies(const policy::PolicySet& policies, const std::string& ceiling) {
+  const policy::Policy top = KRUX_TRY(policies.Find(ceiling));
+  for (const std::string& name : policies.OperatorNames()) {
+    const policy::Policy met = policy::Meet(top, KRUX_TRY(policies.Find(name)));
+    if (met.text.size() <= audit::kMaxPolicyBytes) continue;
+    return Fail(ExitCode::kConfig, "policies",
+                name + ".toml:1:1: with what it extends and the ceiling `" + ceiling +
+                    "`, this policy is longer than 60 KiB; split it");
+  }
+  return {};
 }
 
 }  // namespace krux::gateway

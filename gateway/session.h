@@ -15,6 +15,7 @@
 
 #include "base/clock.h"
 #include "gateway/kept_session.h"
+#include "policy/policy_set.h"
 #include "policy/policy_state.h"
 #include "sandbox/spec.h"
 
@@ -48,8 +49,13 @@ struct Session {
   policy::State state;
   std::vector<std::string> endorsed;              // values that the operator gave it
   TemplateSlot templates[sandbox::kWorkClasses];  // by sandbox::WorkClass
+  // Those of former generations that are still being built, for calls that were decided then.
+  std::vector<TemplateSlot> retired;
   bool unrecorded = false;  // its opening could not be logged: no call may run
   bool ended = false;       // no call may begin any more
+  // Why no call may begin under its profile, until another reload says otherwise; empty: it may.
+  std::string closed;
+  bool outgrown = false;  // closed for good: its policy is a longer story than the log takes
 };
 
 class SessionTable {
@@ -88,7 +94,12 @@ class SessionTable {
 // The profile that a session runs under: `named` (empty = read_only) met with the ceiling, so that
 // a client can narrow and never choose. kConfig for an unknown name. Not bound to a WORK yet
 // (policy::ForWork).
-Result<policy::Policy> EffectivePolicy(const std::string& ceiling, const std::string& named);
+Result<policy::Policy> EffectivePolicy(const policy::PolicySet& policies,
+                                       const std::string& ceiling, const std::string& named);
+
+// Whether sessions can run under `policies`: the ceiling is among them, and what each comes to
+// under it has a text that the log takes.
+Result<void> CheckPolicies(const policy::PolicySet& policies, const std::string& ceiling);
 
 // 16 bytes, for calls and sessions.
 cbor::Bytes RandomId(Random& random);

@@ -13,12 +13,6 @@ namespace {
 
 constexpr uint64_t kNsPerMs = 1'000'000;
 
-// Silence is no verdict: the record may still become durable, and until then every intent behind it
-// is silent as well.
-bool NeverDurable(const Appended& appended) {
-  return appended.what != Appended::What::kSilent && !appended.error.empty();
-}
-
 }  // namespace
 
 Result<std::shared_ptr<Session>> Gateway::OpenSession(const sandbox::WorkOpened& opened,
@@ -29,7 +23,7 @@ Result<std::shared_ptr<Session>> Gateway::OpenSession(const sandbox::WorkOpened&
     return Fail(ExitCode::kBusy, "open",
                 "this user has too many sessions; restart the gateway to end them");
   }
-  policy::Policy named = KRUX_TRY(EffectivePolicy(settings_.ceiling, profile));
+  policy::Policy named = KRUX_TRY(EffectivePolicy(settings_.policies, settings_.ceiling, profile));
   Opening opening{.uid = opened.uid,
                   .gid = opened.gid,
                   .work = opened.path,
@@ -38,7 +32,7 @@ Result<std::shared_ptr<Session>> Gateway::OpenSession(const sandbox::WorkOpened&
                   .profile = profile,
                   .policy_hash = {},
                   .named_hash = Sha256(named.text),
-                  .policy_epoch = settings_.limits.policy_epoch,
+                  .policy_epoch = pipeline_.policy_epoch(),
                   .opened_ms = clock_.WallNs() / kNsPerMs,
                   .resumed = 0};
   const std::vector<KeptSession> kept = sessions_.TakeKept(opening);
@@ -88,7 +82,8 @@ Result<policy::Policy> Gateway::RestrictPolicy(policy::Policy named,
                   "the policy of the session in `" + one.opening.work +
                       "` is lost; begin a new one with `krux session new`");
     }
-    return Fail(ExitCode::kAudit, "open", "the policy of this session has changed");
+    const policy::Policy was = KRUX_TRY(policy::PolicyFromText(one.policy_text));
+    named = policy::AfterReload(was, named);
   }
   return named;
 }
@@ -103,7 +98,7 @@ void Gateway::RecordPolicy(const Session& session) {
   const std::string& text = session.policy.text;
   audit_.StorePolicy(std::span(reinterpret_cast<const uint8_t*>(text.data()), text.size()), check);
   audit_.Append(
-      audit::PolicyDraft(session.policy_hash, session.policy.name, settings_.limits.policy_epoch),
+      audit::PolicyDraft(session.policy_hash, session.policy.name, pipeline_.policy_epoch()),
       check);
 }
 

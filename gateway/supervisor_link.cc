@@ -1,5 +1,8 @@
 #include "gateway/supervisor_link.h"
 
+#include <sys/epoll.h>
+
+#include <cerrno>
 #include <utility>
 
 #include "base/log.h"
@@ -17,9 +20,11 @@ SupervisorLink::SupervisorLink(EventLoop& loop, Channel control)
   if (present()) outbox_.emplace(loop_, control_.fd(), kMaxUntold);
 }
 
-Result<void> SupervisorLink::Start() {
+Result<void> SupervisorLink::Start(OnPolicies on_policies) {
   if (!present()) return {};
   KRUX_TRY(control_.SetNonBlocking(true));
+  on_policies_ = std::move(on_policies);
+  readable_ = KRUX_TRY(loop_.AddIo(control_.fd(), EPOLLIN, [this](uint32_t) { OnReadable(); }));
   return Beat();
 }
 
@@ -53,6 +58,32 @@ void SupervisorLink::Stop() { Tell({.type = SupervisorMessage::Type::kStop}); }
 void SupervisorLink::Silent(const std::string& daemon) {
   Log(LogLevel::kError, "kruxd", daemon + " says nothing any more");
   Tell({.type = SupervisorMessage::Type::kSilent, .daemon = daemon});
+}
+
+void SupervisorLink::Reload(uint64_t tag) {
+  Tell({.type = SupervisorMessage::Type::kReload, .tag = tag});
+}
+
+void SupervisorLink::InForce(uint64_t epoch) {
+  Tell({.type = SupervisorMessage::Type::kInForce, .epoch = epoch});
+}
+
+void SupervisorLink::OnReadable() {
+  while (true) {
+    auto packet = control_.Receive(1);
+    if (!packet && packet.error().sys_errno == EAGAIN) return;
+    if (!packet || packet->eof) {
+      readable_.Reset();  // its lifeline says the rest
+      return;
+    }
+    const auto message = DecodePoliciesMessage(packet->bytes);
+    if (!message) {
+      Log(LogLevel::kError, "kruxd", "the supervisor said: " + message.error().message);
+      continue;
+    }
+    if (on_policies_)
+      on_policies_(*message, packet->fds.empty() ? UniqueFd() : std::move(packet->fds[0]));
+  }
 }
 
 }  // namespace krux::gateway

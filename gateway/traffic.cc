@@ -94,6 +94,7 @@ void Gateway::Tick() {
   pipeline_.Tick();
   const uint64_t now = clock_.MonotonicNs();
   ExpireOpens(now);
+  ExpireReloads(now);
   PumpOpens();
   const bool watched = TickConnections(now);
   RecordTurnedAway(now);
@@ -107,8 +108,8 @@ void Gateway::Tick() {
   }
   if (stopping_ != Stopping::kNo) TickStop();
   const bool stop_pending = stopping_ != Stopping::kNo && stopped_ != nullptr;
-  if (watched || stop_pending || !opens_.empty() || audit_.pending() > 0 || pipeline_.flows() > 0 ||
-      turned_away_ != TurnedAway{}) {
+  if (watched || stop_pending || !opens_.empty() || !reloads_.empty() || audit_.pending() > 0 ||
+      pipeline_.flows() > 0 || turned_away_ != TurnedAway{}) {
     ArmTick();
   }
 }

@@ -213,7 +213,8 @@ class Spawnd {
     const Result<void> checked = CheckTemplateMounts(made.spec, made.work_path, made.mounts);
     if (!checked && !world_.hooks.ignore_receipt) return SendFailed(tag, {}, checked.error());
     std::erase_if(templates_, [&](const Template& t) {
-      return t.spec.session_id == made.spec.session_id && t.spec.work_class == made.spec.work_class;
+      return t.spec.session_id == made.spec.session_id &&
+             t.spec.work_class == made.spec.work_class && t.spec.generation == made.spec.generation;
     });
     if (templates_.size() >= kMaxTemplates) templates_.pop_front();
     const std::string idmap = made.idmap;

@@ -68,6 +68,10 @@ struct DoctorOptions {
 };
 int RunDoctor(const DoctorOptions& options);  // tools/doctor.cc
 
+// What each shipped profile, and each policy of the operator, is for.
+int RunPolicyLs(Format format);  // tools/policy.cc
+int RunPolicyReload(Format format);
+
 int RunCapLs(Format format);  // tools/cap.cc
 int RunCapShow(const std::string& capability, Format format);
 

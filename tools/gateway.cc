@@ -1,6 +1,7 @@
 // krux gateway run|start|stop|status and krux status.
 #include "base/terminal.h"
 #include "gateway/client/ensure.h"
+#include "gateway/supervisor/policy_folder.h"
 #include "gateway/supervisor/supervisor.h"
 #include "tools/command.h"
 
@@ -38,6 +39,9 @@ cbor::Map ToValue(const gateway::StatusReply& status, const gateway::GatewayPath
           {"sandbox", status.sandbox},
           {"ceiling", status.ceiling},
           {"degraded", std::move(degraded)},
+          {"policy_epoch", status.policy_epoch},
+          {"policies", cbor::Array(status.policies.begin(), status.policies.end())},
+          {"policy_dir", gateway::PolicyFolder(paths.config_file)},
           {"socket", paths.gateway_socket},
           {"audit_dir", paths.audit_dir},
           {"audit_public_key", paths.audit_public_key}};
@@ -45,19 +49,24 @@ cbor::Map ToValue(const gateway::StatusReply& status, const gateway::GatewayPath
 
 void PrintStatus(const Output& out, const gateway::StatusReply& status,
                  const gateway::GatewayPaths& paths) {
-  out.Table({{"gateway", "runs (" + status.mode + "), krux " + status.release},
-             {"kruxd", "pid " + std::to_string(status.pid)},
-             {"up", std::to_string(status.uptime_ms / 1000) + " s"},
-             {"calls", std::to_string(status.calls_total) + " answered, " +
-                           std::to_string(status.calls_in_flight) + " running, " +
-                           std::to_string(status.calls_waiting) + " waiting"},
-             {"sessions", std::to_string(status.sessions)},
-             {"clients", std::to_string(status.clients)},
-             {"log", status.audit + ", " + paths.audit_dir},
-             {"sandbox", status.sandbox},
-             {"ceiling", status.ceiling},
-             {"degraded", Join(status.degraded, "nothing")},
-             {"socket", paths.gateway_socket}});
+  out.Table(
+      {{"gateway", "runs (" + status.mode + "), krux " + status.release},
+       {"kruxd", "pid " + std::to_string(status.pid)},
+       {"up", std::to_string(status.uptime_ms / 1000) + " s"},
+       {"calls", std::to_string(status.calls_total) + " answered, " +
+                     std::to_string(status.calls_in_flight) + " running, " +
+                     std::to_string(status.calls_waiting) + " waiting"},
+       {"sessions", std::to_string(status.sessions)},
+       {"clients", std::to_string(status.clients)},
+       {"log", status.audit + ", " + paths.audit_dir},
+       {"sandbox", status.sandbox},
+       {"ceiling", status.ceiling},
+       {"policies", "epoch " + std::to_string(status.policy_epoch) + ", the shipped ones" +
+                        (status.policies.empty() ? std::string()
+                                                 : " and " + Join(status.policies, "") + " of " +
+                                                       gateway::PolicyFolder(paths.config_file))},
+       {"degraded", Join(status.degraded, "nothing")},
+       {"socket", paths.gateway_socket}});
 }
 
 }  // namespace

@@ -177,6 +177,20 @@ void AddAudit(CLI::App* app, Options* o) {
   cat->callback([o] { o->command = [o](Format) { return RunAuditCat(o->cat); }; });
 }
 
+void AddPolicy(CLI::App* app, Options* o) {
+  CLI::App* policy = app->add_subcommand("policy", "what sessions may do")->require_subcommand(1);
+  const auto add = [&](const char* name, const char* help, int (*run)(Format)) {
+    CLI::App* command = policy->add_subcommand(name, help);
+    AddFormat(command, o);
+    command->callback([o, run] { o->command = run; });
+  };
+  add("ls", "the shipped profiles and the operator's own", RunPolicyLs);
+  add("reload",
+      "read the operator's files again: all of them are in force then, or (78) none is; running "
+      "sessions never gain by it",
+      RunPolicyReload);
+}
+
 void AddSimple(CLI::App* app, Options* o) {
   CLI::App* doctor =
       app->add_subcommand("doctor", "what this machine can confine, and what to do about the rest");
@@ -237,6 +251,7 @@ int Main(int argc, char** argv) {
   AddCall(&app, &o);
   AddGateway(&app, &o);
   AddAudit(&app, &o);
+  AddPolicy(&app, &o);
   AddSimple(&app, &o);
   const std::string first = own > 1 ? argv[1] : "-";
   const auto named =

@@ -234,6 +234,12 @@ Result<uint64_t> Client::Checkpoint() {
   return KRUX_TRY(DecodeCheckpointReply(value)).size;
 }
 
+Result<ReloadReply> Client::Reload() {
+  const auto [value, packet] =
+      KRUX_TRY(Ask(Encode(ReloadRequest{}), {}, "reloaded", 0, timeout_ms_));
+  return DecodeReloadReply(value);
+}
+
 Result<void> Client::Stop() {
   const auto [value, packet] = KRUX_TRY(Ask(Encode(StopRequest{}), {}, "stopping", 0, timeout_ms_));
   KRUX_TRY(DecodeStopReply(value));

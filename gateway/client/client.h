@@ -79,6 +79,9 @@ class Client {
   // Asks for a signed checkpoint over everything that is durable now; returns the number of
   // records.
   Result<uint64_t> Checkpoint();
+  // Admin only: the gateway reads the operator's policy files again. kConfig, with file, line and
+  // column, where one of them is wrong: then nothing has changed.
+  Result<ReloadReply> Reload();
   // Admin only: the gateway ends its calls, signs and closes the log and exits. Returns when its
   // supervisor has let go of the runtime folder (up to 20 s).
   Result<void> Stop();

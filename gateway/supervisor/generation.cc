@@ -134,8 +134,14 @@ Result<void> Generation::StartKruxd(int audit, int spawn, int control, int lifel
   if (!options.allow_degraded.empty()) {
     arguments.insert(arguments.end(), {"--degraded", Joined(options.allow_degraded)});
   }
-  return StartOne(kKruxd, std::move(arguments), {gateway, admin, audit, spawn, control, lifeline},
-                  ground_.ids.kruxd);
+  std::vector<int> inherit{gateway, admin, audit, spawn, control, lifeline};
+  if (ground_.policies.valid()) {
+    arguments.insert(arguments.end(), {"--policies-fd", FdWord(ground_.policies.get())});
+    inherit.push_back(ground_.policies.get());
+  }
+  if (ground_.policy_epoch != 0)
+    arguments.insert(arguments.end(), {"--policy-epoch", std::to_string(ground_.policy_epoch)});
+  return StartOne(kKruxd, std::move(arguments), std::move(inherit), ground_.ids.kruxd);
 }
 
 void Generation::OnControl() {
@@ -169,8 +175,20 @@ void Generation::OnControl() {
           if (message->daemon == kNames[role]) callbacks_.on_silent(role);
         }
         break;
+      case SupervisorMessage::Type::kReload:
+        callbacks_.on_reload(message->tag);
+        break;
+      case SupervisorMessage::Type::kInForce:
+        callbacks_.on_in_force(message->epoch);
+        break;
     }
   }
+}
+
+bool Generation::Tell(const PoliciesMessage& message, const UniqueFd& parcel) {
+  const int fds[] = {parcel.get()};
+  const auto with = parcel.valid() ? std::span<const int>(fds) : std::span<const int>();
+  return control_.valid() && control_.Send(Encode(message), with).has_value();
 }
 
 bool Generation::Kill(Role role) {

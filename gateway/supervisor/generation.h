@@ -18,6 +18,7 @@
 #include "gateway/supervisor/delegated_cgroup.h"
 #include "gateway/supervisor/ids.h"
 #include "gateway/supervisor/supervisor.h"
+#include "gateway/supervisor_message.h"
 
 namespace krux::gateway {
 
@@ -33,6 +34,10 @@ struct Ground {
   UniqueFd public_key_dir;  // root: <state>/audit-pub, krux-auditd's; from there it is published
   UniqueFd log;
   DelegatedCgroup cgroup;
+  // The operator's policies that are in force: of these a new generation is made, whatever became
+  // of the files meanwhile.
+  UniqueFd policies;
+  uint64_t policy_epoch = 0;  // 0: kruxd has not named one yet
 };
 
 class Generation {
@@ -46,6 +51,8 @@ class Generation {
     std::function<void()> on_stop;
     std::function<void()> on_alive;            // kruxd says so
     std::function<void(Role role)> on_silent;  // kruxd says that it says nothing any more
+    std::function<void(uint64_t tag)> on_reload;
+    std::function<void(uint64_t epoch)> on_in_force;
     // A daemon ended that nobody asked to end. `status`: exit status, or 128 + signal.
     std::function<void(Role role, int status)> on_death;
     // All four are gone.
@@ -61,6 +68,8 @@ class Generation {
   // Ends the daemons: kruxd first where `in_order` (it records the end of its sessions), then the
   // others; what does not go is killed. on_ended follows.
   void End(bool in_order);
+  // Hands kruxd the policy files, or says why there are none. False: it does not take anything.
+  bool Tell(const PoliciesMessage& message, const UniqueFd& parcel);
   // Some daemon was ended by a signal that was not ours.
   bool killed() const { return killed_; }
   // Kills one that hangs; on_death follows. False, and nothing happens, while it waits for a disk

@@ -10,17 +10,22 @@
 #include <algorithm>
 #include <cerrno>
 #include <csignal>
+#include <deque>
 #include <memory>
 #include <optional>
 #include <utility>
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/terminal.h"
 #include "gateway/bounds.h"
+#include "gateway/policy_parcel.h"
+#include "gateway/protocol.h"
 #include "gateway/supervisor/generation.h"
 #include "gateway/supervisor/ground.h"
 #include "gateway/supervisor/last_words.h"
 #include "gateway/supervisor/operator_config.h"
+#include "gateway/supervisor/policy_folder.h"
 
 namespace krux::gateway {
 namespace {
@@ -30,9 +35,10 @@ constexpr uint64_t kFirstBackoffUs = 100'000;
 constexpr uint64_t kLastBackoffUs = 5'000'000;
 constexpr int kMaxDoublings = 7;
 constexpr uint64_t kHealthyNs =
-    10'000'000'000;               // a generation that lived this long resets the back-off
-constexpr int kGiveUpAfter = 5;   // generations in a row that never served
-constexpr int kSignalBase = 128;  // of the status of a daemon that a signal ended
+    10'000'000'000;                  // a generation that lived this long resets the back-off
+constexpr int kGiveUpAfter = 5;      // generations in a row that never served
+constexpr size_t kMaxReason = 4096;  // bytes of why files could not be read
+constexpr int kSignalBase = 128;     // of the status of a daemon that a signal ended
 
 constexpr const char* kProgram = "krux-supervisor";
 
@@ -75,6 +81,7 @@ class Supervisor {
   Result<void> Run() {
     const EventSource term = KRUX_TRY(loop_.AddSignal(SIGTERM, [this] { Finish(); }));
     const EventSource interrupt = KRUX_TRY(loop_.AddSignal(SIGINT, [this] { Finish(); }));
+    const EventSource hangup = KRUX_TRY(loop_.AddSignal(SIGHUP, [this] { Reload(0); }));
     StartGeneration();
     KRUX_TRY(loop_.Run());
     generation_.reset();
@@ -88,6 +95,7 @@ class Supervisor {
     mark_ = LogMark(options_.paths.gateway_log);
     clients_ = 0;
     ready_now_ = false;
+    offered_.clear();
     Watch(kReadyMs);
     generation_ = std::make_unique<Generation>(
         loop_, ground_,
@@ -97,6 +105,8 @@ class Supervisor {
             .on_stop = [this] { Finish(); },
             .on_alive = [this] { Watch(ready_now_ ? kAliveMs : kReadyMs); },
             .on_silent = [this](Generation::Role role) { (void)generation_->Kill(role); },
+            .on_reload = [this](uint64_t tag) { Reload(tag); },
+            .on_in_force = [this](uint64_t epoch) { OnInForce(epoch); },
             .on_death = [this](Generation::Role role, int status) { OnDeath(role, status); },
             .on_ended = [this] { OnEnded(); }});
     if (auto started = generation_->Start(); !started) {
@@ -120,6 +130,38 @@ class Supervisor {
     unready_ = 0;
     Watch(kAliveMs);
     OnClients(clients_);  // somebody may have connected before the start was durable
+    if (std::exchange(reload_owed_, false)) Reload(0);
+  }
+
+  // The operator's files as they are now go to kruxd, which alone says whether they are well. They
+  // are kept until then: what is in force outlives kruxd.
+  void Reload(uint64_t tag) {
+    if (!ready_now_) {
+      reload_owed_ = true;
+      return;
+    }
+    PoliciesMessage message{.tag = tag};
+    UniqueFd parcel;
+    const auto files = ReadPolicyFolder(PolicyFolder(options_.paths.config_file));
+    Result<UniqueFd> packed = files ? PackPolicies(*files) : std::unexpected(files.error());
+    if (packed) {
+      parcel = std::move(*packed);
+    } else {
+      message.code = ExitCode::kConfig;
+      message.message = Clip(EscapeLine(packed.error().message), kMaxReason);
+      Log(LogLevel::kError, kProgram, "the policies were not read: " + message.message);
+    }
+    const bool whole = parcel.valid();
+    if (generation_->Tell(message, parcel) && whole) offered_.push_back(std::move(parcel));
+  }
+
+  void OnInForce(uint64_t epoch) {
+    if (offered_.empty()) return;
+    if (epoch != 0) {
+      ground_.policies = std::move(offered_.front());
+      ground_.policy_epoch = epoch;
+    }
+    offered_.pop_front();
   }
 
   // A kruxd that neither serves nor says that it lives is killed; the rest is as with any death.
@@ -234,6 +276,8 @@ class Supervisor {
   bool ready_now_ = false;
   bool served_ = false;  // some generation was ready
   bool finishing_ = false;
+  std::deque<UniqueFd> offered_;  // parcels that kruxd has not judged yet
+  bool reload_owed_ = false;      // asked for while there was no kruxd that serves
 };
 
 // kruxd serves many connections; the limit is inherited. No daemon ever dumps core: it would hold
@@ -255,6 +299,8 @@ Result<void> Supervise(const GatewayOptions& options, ReadyPipe& ready) {
   SetLimits();
   const Locks locks = KRUX_TRY(TakeLocks(options.paths));
   Ground ground = KRUX_TRY(PrepareGround(options));
+  const auto files = KRUX_TRY(ReadPolicyFolder(PolicyFolder(options.paths.config_file)));
+  ground.policies = KRUX_TRY(PackPolicies(files));
   EventLoop loop = KRUX_TRY(EventLoop::Create());
   Result<void> result = Supervisor(loop, options, ground, ready).Run();
   // The sockets go before the locks: whoever takes the locks next makes its own.
