@@ -1,5 +1,5 @@
 (* A state as bytes (policy/kernel/encode.c), and back. *)
-Require Import NArith List Bool Lia.
+Require Import Arith NArith List Bool Lia.
 Require Import Krux.Tables Krux.Lattice Krux.Exposure Krux.Decide.
 Import ListNotations.
 Open Scope N_scope.

@@ -1,5 +1,5 @@
 (* The decision: policy/kernel/decide.c, part by part. *)
-Require Import NArith List Bool Lia.
+Require Import Arith NArith List Bool Lia.
 Require Import Krux.Tables Krux.Lattice Krux.Exposure.
 Import ListNotations.
 Open Scope N_scope.

@@ -1,5 +1,5 @@
 (* Exposure: a set of legs, bit n for line n of the table; join is union. What a call adds to it. *)
-Require Import NArith List Bool Lia.
+Require Import Arith NArith List Bool Lia.
 Require Import Krux.Tables Krux.Lattice.
 Import ListNotations.
 Open Scope N_scope.

@@ -1,5 +1,5 @@
 (* Events: policy/kernel/step.c. One session moves by them, whatever their order. *)
-Require Import NArith List Bool Lia.
+Require Import Arith NArith List Bool Lia.
 Require Import Krux.Tables Krux.Lattice Krux.Exposure Krux.Decide.
 Import ListNotations.
 Open Scope N_scope.
