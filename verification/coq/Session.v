@@ -26,19 +26,6 @@ Definition begin (p : policy) (limits session policy_id : list N) : state :=
   {| authority := p; exposure := 0; remaining := limits; calls := 0; session := session;
      policy_id := policy_id; last_nonce := 0; tickets := repeat no_ticket ticket_slots |}.
 
-Definition with_authority (s : state) (p : policy) : state :=
-  {| authority := p; exposure := exposure s; remaining := remaining s; calls := calls s;
-     session := session s; policy_id := policy_id s; last_nonce := last_nonce s; tickets := tickets s |}.
-Definition with_remaining (s : state) (r : list N) : state :=
-  {| authority := authority s; exposure := exposure s; remaining := r; calls := calls s;
-     session := session s; policy_id := policy_id s; last_nonce := last_nonce s; tickets := tickets s |}.
-Definition with_exposure (s : state) (e : N) : state :=
-  {| authority := authority s; exposure := e; remaining := remaining s; calls := calls s;
-     session := session s; policy_id := policy_id s; last_nonce := last_nonce s; tickets := tickets s |}.
-Definition with_tickets (s : state) (n : N) (ts : list ticket) : state :=
-  {| authority := authority s; exposure := exposure s; remaining := remaining s; calls := calls s;
-     session := session s; policy_id := policy_id s; last_nonce := n; tickets := ts |}.
-
 (* krux_step_call, once it is decided *)
 Definition take (slot : nat) (ts : list ticket) : list ticket :=
   match slot with O => ts | S i => put i no_ticket ts end.
