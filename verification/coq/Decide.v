@@ -527,3 +527,5 @@ Proof.
     destruct (part s c now k); auto; destruct R as [_ R]; now discriminate R.
   - intros H. rewrite alone_allow in H. cbn [decide reasons all_component map]. now rewrite !H.
 Qed.
+
+Global Arguments decide : simpl never.
