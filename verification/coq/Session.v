@@ -1,5 +1,5 @@
 (* Events: policy/kernel/step.c. One session moves by them, whatever their order. *)
-Require Import Arith NArith List Bool Lia.
+Require Import Arith NArith List Bool Lia Permutation.
 Require Import Krux.Tables Krux.Lattice Krux.Exposure Krux.Decide.
 Import ListNotations.
 Open Scope N_scope.
@@ -692,4 +692,106 @@ Proof.
       assert (j = slot) by (apply (D j slot u t); auto; split; auto). subst j. destruct W as [W _]. congruence. }
     destruct (used_live _ _ U) as [k V]. apply history_at in M as (_ & F & _).
     apply (kept (gone (nonce t)) (after_gone (nonce t)) (firstn i es)) in G. rewrite <- F in G. now apply (proj2 G k t).
+Qed.
+
+(* T4, T19 *)
+
+Lemma all_le_zip_min : forall a b c, length a = length b ->
+  all_le c (zip N.min a b) = all_le c a && all_le c b.
+Proof.
+  induction a as [|x a IH]; intros [|y b] [|z c] L; simpl in *; try discriminate; auto.
+  rewrite IH by congruence. destruct (N.leb_spec z (N.min x y)), (N.leb_spec z x), (N.leb_spec z y);
+    simpl; try lia; destruct (all_le c a), (all_le c b); reflexivity.
+Qed.
+
+Lemma subset_lor : forall a b c, subset (N.lor a b) c = subset a c && subset b c.
+Proof.
+  intros a b c. unfold subset. apply eq_true_iff_eq. rewrite andb_true_iff, !N.eqb_eq, !subset_bits. split.
+  - intros H. split; intros i B; apply H; rewrite N.lor_spec, B; auto using orb_true_r.
+  - intros [H K] i B. rewrite N.lor_spec in B. apply orb_true_iff in B as [B|B]; auto.
+Qed.
+
+(** T4. The limits are lattices of their own: a time lies in the window of a meet, layers suffice for it, and a cost fits
+    the smaller of two budgets, exactly when they do so for both sides; depth is the smaller. *)
+Theorem limits_are_lattices :
+  (forall a b now, (not_before (meet a b) <=? now) && (now <? not_after (meet a b)) =
+     ((not_before a <=? now) && (now <? not_after a)) && ((not_before b <=? now) && (now <? not_after b))) /\
+  (forall a b l, subset (required_layers (meet a b)) l =
+     subset (required_layers a) l && subset (required_layers b) l) /\
+  (forall a b c, length a = length b -> all_le c (zip N.min a b) = all_le c a && all_le c b) /\
+  (forall a b, depth (meet a b) = N.min (depth a) (depth b)).
+Proof.
+  repeat split.
+  - intros a b now. cbn [meet not_before not_after].
+    destruct (N.leb_spec (N.max (not_before a) (not_before b)) now), (N.leb_spec (not_before a) now),
+      (N.leb_spec (not_before b) now), (N.ltb_spec now (N.min (not_after a) (not_after b))),
+      (N.ltb_spec now (not_after a)), (N.ltb_spec now (not_after b)); simpl; auto; lia.
+  - intros. apply subset_lor.
+  - exact all_le_zip_min.
+Qed.
+
+Lemma meet_swap : forall a p q, meet (meet a p) q = meet (meet a q) p.
+Proof.
+  intros a p q. unfold meet; cbn [levels required_layers obligations trifecta trusted_action depth not_before
+    not_after]. f_equal; rewrite ?asks_mode_of; try lia.
+  - apply pack_ext. intros d. rewrite !level_at_pack.
+    destruct (level_at (levels a) d), (level_at (levels p) d), (level_at (levels q) d); reflexivity.
+  - rewrite <- !N.lor_assoc. f_equal. apply N.lor_comm.
+  - rewrite <- !N.lor_assoc. f_equal. apply N.lor_comm.
+  - f_equal. rewrite <- !andb_assoc. f_equal. apply andb_comm.
+  - f_equal. rewrite <- !andb_assoc. f_equal. apply andb_comm.
+Qed.
+
+Lemma zip_min_swap : forall a b c, zip N.min (zip N.min a b) c = zip N.min (zip N.min a c) b.
+Proof. induction a as [|x a IH]; intros [|y b] [|z c]; simpl; auto. rewrite IH. f_equal. lia. Qed.
+
+Lemma meet_idem : forall a p, meet (meet a p) p = meet a p.
+Proof.
+  intros a p. unfold meet; cbn [levels required_layers obligations trifecta trusted_action depth not_before
+    not_after]. f_equal; rewrite ?asks_mode_of; try lia.
+  - apply pack_ext. intros d. rewrite !level_at_pack.
+    destruct (level_at (levels a) d), (level_at (levels p) d); reflexivity.
+  - rewrite <- N.lor_assoc. f_equal. apply N.lor_diag.
+  - rewrite <- N.lor_assoc. f_equal. apply N.lor_diag.
+  - f_equal. rewrite <- andb_assoc. f_equal. apply andb_diag.
+  - f_equal. rewrite <- andb_assoc. f_equal. apply andb_diag.
+Qed.
+
+(* A caveat narrows a session: an attenuation, or a lockdown. *)
+Inductive caveat : Set := Attenuated (p : policy) (limits : option (list N)) (id : list N) | LockedDown.
+Definition narrowed (s : state) (k : caveat) : state :=
+  match k with Attenuated p l id => step_attenuate s p l id | LockedDown => step_lockdown s end.
+Definition effective (s : state) : policy * list N := (authority s, remaining s).
+
+Definition narrow (x : policy * list N) (k : caveat) : policy * list N :=
+  match k with
+  | Attenuated p (Some l) _ => (meet (fst x) p, zip N.min (snd x) l)
+  | Attenuated p None _ => (meet (fst x) p, snd x)
+  | LockedDown => (meet (fst x) reading, snd x)
+  end.
+
+Lemma effective_narrowed : forall s k, effective (narrowed s k) = narrow (effective s) k.
+Proof. intros s [p [l|] id|]; reflexivity. Qed.
+
+Lemma narrow_swap : forall x k j, narrow (narrow x k) j = narrow (narrow x j) k.
+Proof.
+  intros x [p [l|] id|] [q [m|] jd|]; cbn [narrow fst snd]; f_equal; auto using meet_swap, zip_min_swap.
+Qed.
+
+Lemma effective_fold : forall ks s, effective (fold_left narrowed ks s) = fold_left narrow ks (effective s).
+Proof. induction ks as [|k ks IH]; intros s; simpl; auto. now rewrite IH, effective_narrowed. Qed.
+
+(** T19. The order of caveats is irrelevant, and saying one twice changes nothing: whatever attenuations and lockdowns
+    narrowed a session, its authority and its budget are the meet of all of them. *)
+Theorem order_of_caveats_is_irrelevant :
+  (forall ks js s, Permutation ks js ->
+     effective (fold_left narrowed ks s) = effective (fold_left narrowed js s)) /\
+  (forall k s, authority (narrowed (narrowed s k) k) = authority (narrowed s k)).
+Proof.
+  split.
+  - intros ks js s P. rewrite !effective_fold. generalize (effective s).
+    induction P as [|k ks js P IH|k j ks|ks js ls P IH Q JH]; intros x; simpl; auto.
+    + now rewrite narrow_swap.
+    + now rewrite IH.
+  - intros [p l id|] s; apply meet_idem.
 Qed.
