@@ -109,10 +109,10 @@ Result Result::FromWire(const uint8_t* bytes) {
 }
 
 Kernel Shipped() {
-  return {krux_decide,        krux_step_call,    krux_step_attenuate, krux_step_lockdown,
-          krux_step_charge,   krux_step_taint,   krux_step_grant,     krux_step_revoke,
-          krux_step_delegate, krux_state_begin,  krux_policy_meet,    krux_policy_within,
-          krux_policy_top,    krux_policy_level, krux_encode_state};
+  return {krux_decide,        krux_step_call,    krux_step_attenuate,   krux_step_lockdown,
+          krux_step_charge,   krux_step_taint,   krux_step_grant,       krux_step_revoke,
+          krux_step_delegate, krux_state_begin,  krux_policy_meet,      krux_policy_within,
+          krux_policy_top,    krux_policy_level, krux_policy_set_level, krux_encode_state};
 }
 
 Kernel Loaded(const std::string& path, std::string& error) {
@@ -142,6 +142,7 @@ Kernel Loaded(const std::string& path, std::string& error) {
   find(kernel.within, "krux_policy_within");
   find(kernel.top, "krux_policy_top");
   find(kernel.level, "krux_policy_level");
+  find(kernel.set_level, "krux_policy_set_level");
   find(kernel.encode, "krux_encode_state");
   return kernel;
 }
@@ -151,8 +152,9 @@ Machine::Machine(const Kernel& kernel) : kernel_(kernel) {}
 Result Machine::Decision(const Event& event) {
   krux_state& state = sessions_[event.session];
   krux_decision decision;
-  // What the kernel does not set must show.
-  std::memset(&decision, 0xee, sizeof decision);
+  // What the kernel does not set must show: once all ones, once all zeros.
+  std::memset(&decision, scratch_, sizeof decision);
+  scratch_ = static_cast<uint8_t>(~scratch_);
   if (event.kind == Kind::kCall) {
     kernel_.call(&state, &event.call, event.now_ms, &decision);
   } else {

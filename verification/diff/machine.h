@@ -29,6 +29,7 @@ struct Kernel {
   decltype(&krux_policy_within) within;
   decltype(&krux_policy_top) top;
   decltype(&krux_policy_level) level;
+  decltype(&krux_policy_set_level) set_level;
   decltype(&krux_encode_state) encode;
 };
 Kernel Shipped();
@@ -65,6 +66,7 @@ class Machine {
   Result Decision(const Event& event);
 
   Kernel kernel_;
+  uint8_t scratch_ = 0xff;
   std::array<krux_state, kSessions> sessions_{};
 };
 
