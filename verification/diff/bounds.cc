@@ -115,6 +115,8 @@ std::string Policies(const Kernel& kernel) {
   KRUX_HOLD(set.levels == top.levels);
   kernel.set_level(&set, 3, KRUX_LEVEL_LOW_RISK);
   KRUX_HOLD(set.levels == (top.levels ^ 3u << 6));
+  kernel.set_level(&set, 3, KRUX_LEVEL_ALWAYS);
+  KRUX_HOLD(set.levels == top.levels);
   krux_policy far = top;
   far.levels = UINT32_MAX;  // no level there is one
   far.not_before_ms = kMost;

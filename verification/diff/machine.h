@@ -63,7 +63,7 @@ class Machine {
   const krux_state& session(int index) const { return sessions_[index]; }
 
  private:
-  Result Decision(const Event& event);
+  Result Decision(const Event& event, krux_state& state);
 
   Kernel kernel_;
   uint8_t scratch_ = 0xff;

@@ -1,4 +1,4 @@
-// krux_diff run|replay|mutants: the shipped policy kernel against its extracted model.
+// krux_diff run|replay|answer|mutants: the shipped policy kernel against its extracted model.
 //
 //   krux_diff run --oracle krux_oracle --seed 7 --events 1000000
 //   krux_diff replay verification/diff/regressions/*.events
@@ -21,6 +21,7 @@ int Usage() {
                "usage: krux_diff run --oracle FILE [--seed N] [--events N] [--regressions DIR] "
                "[INPUT…]\n"
                "       krux_diff replay [--oracle FILE] FILE…\n"
+               "       krux_diff answer --oracle FILE EVENTS\n"
                "       krux_diff mutants --oracle FILE --source DIR [--seed N] [--events N] "
                "[--count N|--all]\n");
   return 64;
@@ -76,6 +77,8 @@ int Main(int argc, char** argv) {
   arguments.campaign.inputs = arguments.files;
   if (command == "mutants" && !arguments.plan.source.empty())
     return KillMutants(arguments.plan) ? 0 : 1;
+  if (command == "answer" && arguments.files.size() == 1)
+    return AnswerEvents(arguments.files[0], arguments.campaign.oracle) ? 0 : 1;
   if (command == "run") return Compare(arguments.campaign) ? 0 : 1;
   return Usage();
 }

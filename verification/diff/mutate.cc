@@ -205,6 +205,7 @@ class Finder {
     if (token.text.size() > 4) return;
     const int value = std::atoi(token.text.c_str());
     if (At(at_ + 1) == "}" && Before() == "{") return;  // {0}: all zero
+    if (braces_ == 0 && Before() == "[") return;  // the length of an array parameter says nothing
     Replace(token, std::to_string(value + 1));
     if (value > 0) Replace(token, std::to_string(value - 1));
   }
