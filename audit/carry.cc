@@ -47,6 +47,16 @@ bool Begins(const std::string& event) {
   return event == "opened" || event == "resumed" || event == "reloaded" || event == "withdrawn";
 }
 
+// The bits of key 0 that were not there before came with this record.
+void SetState(uint64_t seq, const Map& state, Map* kept, std::map<uint64_t, uint64_t>* since) {
+  *kept = state;
+  const Value* bits = state.Find(0u);
+  if (bits == nullptr || bits->uint() == nullptr) return;
+  for (uint64_t bit = 0; bit < 64; ++bit) {
+    if ((*bits->uint() >> bit & 1) != 0) since->try_emplace(bit, seq);
+  }
+}
+
 }  // namespace
 
 bool IsCarried(Kind kind, const Map& body) {
@@ -104,7 +114,10 @@ void Carry::Apply(uint64_t seq, Kind kind, const Map& body) {
       const auto open = open_.find(*intent->uint());
       if (open == open_.end()) return;
       const auto entry = entries_.find(open->second);
+      const Map* state = kind == Kind::kOutcome ? MapAt(body, 10u) : nullptr;
       const Map* budget = kind == Kind::kOutcome ? MapAt(body, 13u) : nullptr;
+      if (entry != entries_.end() && state != nullptr)
+        SetState(*intent->uint(), *state, &entry->second.state, &entry->second.since);
       if (entry != entries_.end() && budget != nullptr) entry->second.budget = *budget;
       open_.erase(open);
       return;
@@ -113,20 +126,6 @@ void Carry::Apply(uint64_t seq, Kind kind, const Map& body) {
       return;
   }
 }
-
-namespace {
-
-// The bits of key 0 that were not there before came with this record.
-void SetState(uint64_t seq, const Map& state, Map* kept, std::map<uint64_t, uint64_t>* since) {
-  *kept = state;
-  const Value* bits = state.Find(0u);
-  if (bits == nullptr || bits->uint() == nullptr) return;
-  for (uint64_t bit = 0; bit < 64; ++bit) {
-    if ((*bits->uint() >> bit & 1) != 0) since->try_emplace(bit, seq);
-  }
-}
-
-}  // namespace
 
 void Carry::ApplySession(uint64_t seq, const Map& body) {
   const cbor::Bytes* id = IdAt(body, 0u);

@@ -199,6 +199,7 @@ Draft ToDraft(const Outcome& outcome) {
                            OrNull(outcome.read_bytes), OrNull(outcome.written_bytes),
                            OrNull(outcome.files)});
   body.Set(8u, BoundedReceipt(outcome.receipt));
+  if (!outcome.state_after.empty()) body.Set(10u, outcome.state_after);
   if (!outcome.reason.empty()) {
     SetCommitted(&draft, 11, Commit(kReasonLabel, Clip(outcome.reason)));
   }

@@ -117,6 +117,7 @@ struct Outcome {
   std::optional<int64_t> files;  // inodes that WORK's file system gained; writable WORK only
   cbor::Value receipt;           // sandbox::ToValue(Receipt) or null
   std::string reason;            // why it is not ok: one sentence, empty when ok; committed
+  cbor::Map state_after;         // where the session has seen more than the intent says; else empty
 };
 Draft ToDraft(const Outcome& outcome);
 

@@ -37,6 +37,7 @@ endfunction()
 
 # krux_hooks_program(<program>): <program>-hooks, the same daemon with the switches that its tests need
 # (base/injection.h). Built with the tests, as shipped otherwise, never installed.
+# Sources that follow the name are built into it again, with KRUX_TEST_HOOKS, instead of an archive's.
 function(krux_hooks_program program)
   if(NOT KRUX_TESTS OR KRUX_SANITIZE)
     return()
@@ -46,7 +47,7 @@ function(krux_hooks_program program)
   # With its own ConfineSelf, which can leave a layer out: an archive's member is not taken where its
   # symbols are there already.
   add_executable(${program}-hooks EXCLUDE_FROM_ALL
-    ${sources} ${CMAKE_SOURCE_DIR}/base/self_confine.cc)
+    ${sources} ${CMAKE_SOURCE_DIR}/base/self_confine.cc ${ARGN})
   target_compile_definitions(${program}-hooks PRIVATE KRUX_TEST_HOOKS)
   target_link_libraries(${program}-hooks PRIVATE krux_injection ${libraries})
 endfunction()

@@ -2,6 +2,7 @@
 
 #include "gateway/file_change.h"
 #include "gateway/lattice.h"
+#include "gateway/leg_sources.h"
 
 namespace krux::gateway {
 namespace {
@@ -40,6 +41,11 @@ Map Inputs(const CallFlow& flow) {
   inputs.Set("scopes", std::move(scopes));
   if (call.endorsed) inputs.Set("endorsed", true);
   if (!call.obliged_rule.empty()) inputs.Set("obliged", call.obliged_rule);
+  if (!flow.labels.empty()) {
+    inputs.Set("work", flow.labelled_work);
+    inputs.Set("labels", flow.labels);
+  }
+  if (cbor::Map legs = LegSources(flow); !legs.empty()) inputs.Set("legs", std::move(legs));
   return inputs;
 }
 
@@ -138,6 +144,8 @@ audit::Outcome OutcomeOf(const CallFlow& flow) {
   outcome.exit_code = ToInt(flow.ending->code);
   outcome.detail = flow.ending->detail;
   outcome.reason = Clip(flow.ending->reason, 512);
+  if (flow.late_legs != 0)
+    outcome.state_after = StateLattice(flow.session->state, flow.session->opening.policy_epoch);
   if (flow.done.has_value()) {
     outcome.cpu_us = flow.done->cpu_us;
     outcome.wall_us = flow.done->wall_us;

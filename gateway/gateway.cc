@@ -54,6 +54,8 @@ Result<void> Gateway::Start(const std::function<void(bool)>& on_started) {
       return;
     }
     for (KeptSession& session : restored->sessions) sessions_.Keep(std::move(session));
+    for (const auto& [work, labels] : restored->labels)
+      pipeline_.labels().Restore(work, cbor::Array(labels.begin(), labels.end()));
     RecordStart(sessions_.kept().size(), on_started);
   });
   ArmTick();

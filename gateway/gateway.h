@@ -66,6 +66,8 @@ class Gateway {
 
   size_t connections() const { return connections_.size(); }
   size_t sessions() const { return sessions_.size(); }
+  // Of files, as the log has them and as calls leave them.
+  runtime::LabelStore& labels() { return pipeline_.labels(); }
 
  private:
   // An `open` that waits for its turn, or (tag in opens_) for krux-mountd's answer.

@@ -1,7 +1,5 @@
 #include "gateway/pipeline.h"
 
-#include <fcntl.h>
-
 #include <algorithm>
 #include <utility>
 #include <vector>
@@ -10,6 +8,7 @@
 #include "gateway/call_input.h"
 #include "gateway/call_records.h"
 #include "gateway/file_change.h"
+#include "gateway/leg_sources.h"
 #include "gateway/stop_point.h"
 
 namespace krux::gateway {
@@ -214,7 +213,10 @@ Result<void> Pipeline::Plan(CallFlow& flow) {
                                      .generation = session.generation,
                                      .degraded = limits_.degraded,
                                      .limits = limits_.sandbox,
-                                     .endorsed = session.endorsed};
+                                     .endorsed = session.endorsed,
+                                     .exposure = session.state.exposure(),
+                                     .labels = &labels_,
+                                     .place = &session.place};
   auto plan = runtime::MakePlan(*flow.capability, flow.args, session.policy, context);
   if (!plan) {
     plan.error().stage = "plan";
@@ -232,7 +234,10 @@ Result<void> Pipeline::Plan(CallFlow& flow) {
 void Pipeline::Decide(CallFlow& flow) {
   flow.before = flow.session->state;
   flow.decision = limits_.decide(flow.before, flow.plan.call, flow.plan.footprint, flow.now_ms);
-  if (Allowed(flow)) flow.session->state = flow.decision.next;
+  if (!Allowed(flow)) return;
+  flow.session->state = flow.decision.next;
+  NoteSources(flow, flow.before.exposure());
+  Label(flow);
 }
 
 // 5. Whatever was decided goes to the log before anything else happens.
@@ -258,7 +263,7 @@ void Pipeline::ReplyWithoutEffect(CallFlow& flow) {
   flow.reply.verdict = policy::Name(flow.decision.verdict);
   if (flow.decision.reasons.empty()) return;
   flow.reply.rule = flow.decision.reasons.front().rule;
-  flow.reply.message = flow.decision.reasons.front().message;
+  flow.reply.message = flow.decision.reasons.front().message + WhoBrought(flow);
 }
 
 // 7. A fresh process: first the session's mount tree, where this is the first call that needs it.
@@ -286,10 +291,7 @@ void Pipeline::BuildSandbox(CallFlow& flow) {
 
 void Pipeline::SendSpawn(CallFlow& flow) {
   flow.spawned = true;
-  flow.template_tag = flow.session->templates[static_cast<size_t>(flow.plan.spec.work_class)].tag;
-  // A copy: of a template that turns out to be stale the call is spawned once more.
-  UniqueFd input(flow.input.valid() ? fcntl(flow.input.get(), F_DUPFD_CLOEXEC, 3) : -1);
-  if (auto sent = spawn_.Spawn(flow.plan.spec, std::move(input)); !sent)
+  if (auto sent = spawn_.Spawn(flow.plan.spec, std::move(flow.input)); !sent)
     OnSandboxFailed(flow, sent.error(), {});
   StopPoint("spawn_sent");
 }
@@ -302,7 +304,6 @@ void Pipeline::Release(CallFlow& flow) {
     return;
   }
   flow.acting = true;
-  flow.input.reset();
 }
 
 // 8. The worker is gone. What it left is the work of an enemy until it was checked.
@@ -312,6 +313,7 @@ void Pipeline::Collect(CallFlow& flow) {
   Ending ending = NameEnding(*flow.done, answer, flow.plan);
   // Of a call that its time limit ended, what came out until then is worth having.
   if (answer && MayAnswer(flow.done->end)) flow.result = std::move(*answer);
+  ExposeToWhatWasFound(flow);
   if (ending.limit != sandbox::Limit::kNone) NameLimit(flow.result, ending.limit);
   if (flow.result.memfd.valid()) CheckWritten(flow, ending);
   if (ending.status == audit::Status::kCancelled && flow.stopping) {

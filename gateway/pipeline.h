@@ -72,17 +72,18 @@ struct CallFlow {
   uint64_t now_ms = 0;      // what decide() was told
   policy::State before;
   policy::Decision decision;
+  cbor::Bytes labelled_work;       // id of the WORK that `labels` belong to
+  cbor::Array labels;              // new ones that the call leaves behind, for its intent
+  policy::Exposure late_legs = 0;  // what it brought beyond its contribution
 
   RecordState intent;
-  uint64_t ticket = 0;        // its place in the line; 0: none
-  bool passed = false;        // its turn came
-  uint64_t starting_ns = 0;   // since when it counts as one whose sandbox is being built; 0: not
-  bool asked = false;         // stage 7 was begun
-  uint64_t template_tag = 0;  // of the template that it was spawned from
-  int rebuilds = 0;           // how often its template was found stale before it began
-  bool spawned = false;       // Spawn was sent
-  bool ready = false;         // confined, measured, waiting
-  bool acting = false;        // Go was sent
+  uint64_t ticket = 0;       // its place in the line; 0: none
+  bool passed = false;       // its turn came
+  uint64_t starting_ns = 0;  // since when it counts as one whose sandbox is being built; 0: not
+  bool asked = false;        // stage 7 was begun
+  bool spawned = false;      // Spawn was sent
+  bool ready = false;        // confined, measured, waiting
+  bool acting = false;       // Go was sent
   sandbox::Receipt receipt;
   bool stopping = false;  // cancelled because the gateway stops
   std::optional<sandbox::Done> done;
@@ -123,7 +124,7 @@ class Pipeline {
              CallRequest request, UniqueFd input = {});
   // A call frame that could not be read: recorded like any refused call.
   void Refuse(uint64_t connection, const PeerCredentials& peer, CallRequest remains, Error error);
-  // TemplateBuilt, Ready, Done, Failed and MasksLost of krux-spawnd.
+  // TemplateBuilt, Ready, Done and Failed of krux-spawnd.
   void OnSpawnEvent(sandbox::Event event);
   void OnSpawnGone();
   void OnAuditGone();
@@ -148,6 +149,8 @@ class Pipeline {
   // better not to read it.
   bool Exhausted(uid_t uid, uint64_t now_ns);
   uint64_t answered() const { return answered_; }
+  // The labels of files, for what is known of them from the log.
+  runtime::LabelStore& labels() { return labels_; }
   // When krux-spawnd was asked for a sandbox that is overdue; 0 where none became so since this was
   // last asked.
   uint64_t TakeOverdueSetup() { return std::exchange(overdue_setup_ns_, 0); }
@@ -181,6 +184,12 @@ class Pipeline {
   void Collect(CallFlow& flow);
   void RecordOutcome(CallFlow& flow);
   void Reply(CallFlow& flow);
+  // Labels and exposure (pipeline_labels.cc).
+  void NoteSources(CallFlow& flow, policy::Exposure before);
+  void NoteSeq(const CallFlow& flow);
+  void Label(CallFlow& flow);
+  void Expose(CallFlow& flow, policy::Exposure legs);
+  void ExposeToWhatWasFound(CallFlow& flow);
   // Events.
   void OnIntentRecorded(const cbor::Bytes& id, const Appended& appended);
   void ApplyIntent(const cbor::Bytes& id, const Appended& appended);
@@ -188,8 +197,6 @@ class Pipeline {
   void OnOutcomeRecorded(const cbor::Bytes& id, const Appended& appended);
   void OnTemplate(uint64_t tag, const Error* error, const std::string& layer);
   void Serve(TemplateSlot& slot, const Error* error, const std::string& layer);
-  void OnMasksLost(const sandbox::MasksLost& lost);
-  bool BuildAgain(CallFlow& flow, const Error& error);
   void OnSandboxFailed(CallFlow& flow, const Error& error, const std::string& layer);
   void Withhold(CallFlow& flow, const std::string& why);
   void OweOutcome(CallFlow& flow, const Appended& appended);
@@ -206,8 +213,8 @@ class Pipeline {
   Limits limits_;
   Answer answer_;
   std::map<cbor::Bytes, std::unique_ptr<CallFlow>> flows_;
+  runtime::LabelStore labels_;
   std::map<uint64_t, std::shared_ptr<Session>> templates_;  // BuildTemplate under way, by tag
-  std::map<uint64_t, std::weak_ptr<Session>> built_;        // templates that stand, by tag
   uint64_t next_tag_ = 1ull << 32;                          // apart from the tags of OpenWork
   MayBegin may_begin_;
   Turnstile line_;                                 // of agents, sessions, connections

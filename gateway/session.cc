@@ -35,6 +35,7 @@ Result<std::shared_ptr<Session>> SessionTable::Make(SessionKey key, Opening open
   session->id = id.empty() ? RandomId(random_) : std::move(id);
   session->key = std::move(key);
   session->work = opening.work;
+  session->place = runtime::PlaceOf(session->work);
   session->policy_hash = Sha256(policy.text);
   session->state = policy::BeginState(policy, session->id, session->policy_hash, opening.opened_ms);
   session->policy = policy::ForWork(std::move(policy), session->work);

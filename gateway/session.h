@@ -17,6 +17,7 @@
 #include "gateway/kept_session.h"
 #include "policy/policy_set.h"
 #include "policy/policy_state.h"
+#include "runtime/labels.h"
 #include "sandbox/spec.h"
 
 namespace krux::gateway {
@@ -37,17 +38,26 @@ struct TemplateSlot {
   std::vector<cbor::Bytes> waiting;  // call ids that go on when it is built
 };
 
+// What first brought a leg of exposure into a session.
+struct LegSource {
+  cbor::Bytes call;        // id; empty where only its record is known
+  uint64_t seq = 0;        // of its intent, once that is durable
+  std::string capability;  // empty where only its record is known
+};
+inline constexpr size_t kLegs = 3;
+
 struct Session {
   cbor::Bytes id;  // 16 random bytes
   SessionKey key;
   std::string work;         // host path
+  runtime::Place place;     // of `work`, for labels
   policy::Policy policy;    // ceiling met with the profile, bound to WORK
   cbor::Bytes policy_hash;  // SHA-256 of policy.text, under which the log keeps the text
   uint64_t generation = 1;  // of the policy: a change makes every template stale
   Opening opening;          // as recorded
-  Since since;              // which record brought which leg
   policy::State state;
   std::vector<std::string> endorsed;              // values that the operator gave it
+  LegSource sources[kLegs];                       // by bit of policy::Exposure
   TemplateSlot templates[sandbox::kWorkClasses];  // by sandbox::WorkClass
   // Those of former generations that are still being built, for calls that were decided then.
   std::vector<TemplateSlot> retired;

@@ -63,8 +63,9 @@ Result<std::shared_ptr<Session>> Gateway::GoOn(const SessionKey& key, Opening op
       return std::unexpected(restricted.error());
     }
     for (const auto& [bit, seq] : one.since) {
-      const auto known = session->since.try_emplace(bit, seq).first;
-      known->second = std::min(known->second, seq);
+      if (bit >= kLegs) continue;
+      uint64_t& known = session->sources[bit].seq;
+      known = known == 0 ? seq : std::min(known, seq);
     }
   }
   return session;

@@ -53,6 +53,12 @@ constexpr Arg kExecArgs[] = {
      "what the program reads from its standard input; without it, nothing"},
 };
 
+#ifdef KRUX_TEST_HOOKS
+constexpr Arg kTestSendArgs[] = {
+    {"to", ArgType::kText, false, kMaxPathBytes, 0, "to whom", true},
+};
+#endif
+
 using policy::Dimension;
 using policy::Risk;
 using sandbox::WorkClass;
@@ -106,6 +112,38 @@ constexpr Capability kCatalog[] = {
      "a compiler, a test runner or another program has to run",
      "reading files (fs.read): that needs no program and less authority", kExecArgs,
      Dimension::kRunExec, Risk::kLow, WorkClass::kExec},
+#ifdef KRUX_TEST_HOOKS
+    {"test.ingest",
+     "stand for a page of the web",
+     "a test needs untrusted content",
+     "anything else",
+     {},
+     Dimension::kWebFetch,
+     Risk::kLow,
+     WorkClass::kFs,
+     {},
+     policy::kUntrustedContent},
+    {"test.send",
+     "stand for a message to somebody",
+     "a test needs a way out",
+     "anything else",
+     kTestSendArgs,
+     Dimension::kWebFetch,
+     Risk::kLow,
+     WorkClass::kFs,
+     {},
+     policy::kExfilVector},
+    {"test.push",
+     "stand for an effect elsewhere",
+     "a test needs a lasting one",
+     "anything else",
+     kTestSendArgs,
+     Dimension::kGitPush,
+     Risk::kLow,
+     WorkClass::kFs,
+     {},
+     policy::kExfilVector},
+#endif
 };
 
 std::unexpected<Error> Bad(const Capability& capability, std::string why) {

@@ -47,6 +47,9 @@ struct Capability {
   policy::Risk risk;
   sandbox::WorkClass work_class;
   std::string_view notes = {};  // for docs/CATALOG.md: what else one has to know, paragraphs
+  // Legs of exposure that every such call brings, besides those of the files it may read:
+  // kUntrustedContent for what comes from elsewhere, kExfilVector for a way out.
+  policy::Exposure brings = 0;
 };
 
 std::span<const Capability> Catalog();

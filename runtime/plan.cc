@@ -121,10 +121,22 @@ void ApplyRules(policy::Call& call, const policy::Policy& policy, const cbor::Ma
   }
 }
 
-void PlanFiles(Plan& plan, const policy::Policy& policy, const cbor::Map& args,
-               const std::string& work) {
-  AddPathBits(plan.call, policy, Text(args, "path"), work);
-  plan.call.contribution = policy::kPrivateData;
+// What a built-in call about `path` brings. A link may lead to a file with more labels: what was
+// really read turns up with the result (gateway/pipeline_labels.cc).
+policy::Exposure LegsOf(const std::string& path, const PlanSession& session) {
+  policy::Exposure legs = policy::kPrivateData;
+  if (session.labels != nullptr) legs |= session.labels->At(*session.place, path);
+  return legs;
+}
+
+void PlanFiles(Plan& plan, const Capability& capability, const policy::Policy& policy,
+               const cbor::Map& args, const PlanSession& session) {
+  const std::string& work = session.work;
+  plan.call.contribution = capability.brings;
+  if (args.Find("path") == nullptr) return;  // it is about no file, and gets none
+  plan.path = Text(args, "path");
+  AddPathBits(plan.call, policy, plan.path, work);
+  plan.call.contribution |= LegsOf(plan.path, session);
   // The whole of WORK and not the one path: a link inside it may lead anywhere else inside it. The
   // worker matches the scope again on what it found.
   plan.spec.landlock = {{work, true, false, false}};
@@ -140,13 +152,14 @@ std::vector<std::string> WriteTrees(const policy::Policy& policy, const std::str
 }
 
 void PlanWrite(Plan& plan, const policy::Policy& policy, const cbor::Map& args,
-               const std::string& work) {
-  const std::string path = Text(args, "path");
+               const PlanSession& session) {
+  const std::string& work = session.work;
+  const std::string& path = plan.path = Text(args, "path");
   AddBit(plan.call, policy::CheckPath(policy.write_paths, path), path, "paths.write");
   // What is replaced is read first, and its digest goes to the caller.
   AddPathBits(plan.call, policy, path, work);
   plan.call.risk = std::max(plan.call.risk, WriteRisk(path, work));
-  plan.call.contribution = policy::kPrivateData;
+  plan.call.contribution = LegsOf(path, session);
   // Others run such a file by themselves: what it says leaves the sandbox.
   if (plan.call.risk != policy::Risk::kLow) plan.call.contribution |= policy::kExfilVector;
   for (std::string& tree : WriteTrees(policy, path, work))
@@ -164,8 +177,8 @@ void PlanInput(sandbox::Spec& spec, const Capability& capability, const cbor::Ma
   spec.input_bytes = bytes != nullptr && bytes->uint() != nullptr ? *bytes->uint() : 0;
 }
 
-Result<void> PlanProgram(Plan& plan, const policy::Policy& policy, const cbor::Map& args,
-                         const std::string& work) {
+void PlanProgram(Plan& plan, const policy::Policy& policy, const cbor::Map& args,
+                 const std::string& work) {
   const std::vector<std::string> argv = Argv(args);
   policy::Call& call = plan.call;
   AddBit(call, policy::CheckArgv(policy.exec, argv), Words(argv), "exec.allow");
@@ -189,7 +202,6 @@ Result<void> PlanProgram(Plan& plan, const policy::Policy& policy, const cbor::M
     plan.template_spec.work_exec |= rule.exec;
   }
   plan.template_spec.program_trees = policy.program_trees;
-  plan.template_spec.secrets = KRUX_TRY(EncodeSecrets(policy.secret_paths));
   for (const std::string& tree : policy.program_trees) {
     sandbox::PathRule& rule = RuleFor(rules, tree);
     rule.read = true;
@@ -199,7 +211,6 @@ Result<void> PlanProgram(Plan& plan, const policy::Policy& policy, const cbor::M
       timeout != nullptr && timeout->uint() != nullptr) {
     plan.spec.limits.wall_ms = std::max<uint64_t>(*timeout->uint(), 1);
   }
-  return {};
 }
 
 bool SamePatterns(const policy::Scope& a, const policy::Scope& b) {
@@ -244,10 +255,38 @@ bool Granted(const sandbox::PathRule& rule, const sandbox::Spec& spec, const pol
   return !rule.exec || AnyCommand(policy.exec);
 }
 
+// A program may read, and move about, what lies in WORK; a built-in call reads the file that its
+// request names.
+policy::Exposure LabelsWithin(const sandbox::Spec& spec, const PlanSession& session) {
+  if (session.labels == nullptr || session.labels->empty()) return 0;
+  const auto in_work = [&](const sandbox::PathRule& rule) {
+    return Within(session.work, rule.path) || Within(rule.path, session.work);
+  };
+  if (std::ranges::none_of(spec.landlock, in_work)) return 0;
+  if (spec.work_class == sandbox::WorkClass::kExec) return session.labels->Anywhere(*session.place);
+  const Result<Request> request = DecodeRequest(spec.request);
+  const std::string path = request ? Text(request->args, "path") : "";
+  return path.empty() ? kLabelLegs : session.labels->At(*session.place, path);
+}
+
+// What the call leaves behind has been seen by whoever asked for it, and by the program that wrote
+// it. Private data needs no label of its own: that is what files are taken for.
+void PlanLabels(Plan& plan, const PlanSession& session) {
+  policy::Exposure legs = session.exposure;
+  if (plan.footprint.runs_program) legs |= plan.call.contribution;
+  if ((legs & policy::kUntrustedContent) == 0) return;
+  plan.label_legs = legs & kLabelLegs;
+  if (plan.footprint.runs_program)
+    plan.labels = WritableTrees(plan.spec, session.work);
+  else
+    plan.labels = {{plan.path, false}};
+}
+
 }  // namespace
 
 policy::Footprint FootprintOf(const sandbox::Spec& spec, const policy::Policy& policy,
-                              const std::string& work) {
+                              const PlanSession& session) {
+  const std::string& work = session.work;
   const policy::Policy bound = policy::ForWork(policy, work);
   policy::Footprint footprint;
   footprint.runs_program = spec.work_class == sandbox::WorkClass::kExec;
@@ -258,7 +297,16 @@ policy::Footprint FootprintOf(const sandbox::Spec& spec, const policy::Policy& p
     footprint.writes |= rule.write;
     footprint.within_grants &= Granted(rule, spec, bound, work);
   }
+  footprint.reads_untrusted = (LabelsWithin(spec, session) & policy::kUntrustedContent) != 0;
   return footprint;
+}
+
+std::vector<LabelledPath> WritableTrees(const sandbox::Spec& spec, const std::string& work) {
+  std::vector<LabelledPath> trees;
+  for (const sandbox::PathRule& rule : spec.landlock) {
+    if (rule.write && Within(work, rule.path)) trees.push_back({rule.path, true});
+  }
+  return trees;
 }
 
 Result<Plan> MakePlan(const Capability& capability, const cbor::Map& args,
@@ -291,27 +339,31 @@ Result<Plan> MakePlan(const Capability& capability, const cbor::Map& args,
   if (capability.work_class == sandbox::WorkClass::kWrite) {
     request.write_scope = bound.write_paths;
     request.work = session.work;
-    PlanWrite(plan, bound, args, session.work);
+    PlanWrite(plan, bound, args, session);
+    PlanLabels(plan, session);
+    request.as_named = !plan.labels.empty();
   } else if (capability.work_class == sandbox::WorkClass::kExec) {
     if (args.Find("cwd") == nullptr) request.args.Set("cwd", session.work);
-    KRUX_TRY(PlanProgram(plan, bound, request.args, session.work));
+    PlanProgram(plan, bound, request.args, session.work);
     // Programs are bounded by the kernel's rules alone, and by the masks over what is secret.
     request.read_scope = {};
     request.secrets = {};
   } else {
-    PlanFiles(plan, bound, args, session.work);
+    PlanFiles(plan, capability, bound, args, session);
   }
   for (const sandbox::PathRule& rule : spec.landlock) {
     request.grants.push_back({rule.path, rule.read, rule.write, rule.exec});
   }
   spec.request = KRUX_TRY(EncodeRequest(request));
 
-  plan.footprint = FootprintOf(spec, bound, session.work);
+  plan.footprint = FootprintOf(spec, bound, session);
   if (plan.footprint.runs_program) {
     // A program's exposure is what its sandbox lets it see, not what its arguments say.
     if (plan.footprint.reads_private) plan.call.contribution |= policy::kPrivateData;
+    if (plan.footprint.reads_untrusted) plan.call.contribution |= policy::kUntrustedContent;
     if (plan.footprint.network)
       plan.call.contribution |= policy::kUntrustedContent | policy::kExfilVector;
+    PlanLabels(plan, session);
   }
   return plan;
 }

@@ -15,6 +15,7 @@
 #include "policy/decide.h"
 #include "policy/policy_file.h"
 #include "runtime/catalog.h"
+#include "runtime/labels.h"
 #include "sandbox/spec.h"
 
 namespace krux::runtime {
@@ -29,6 +30,15 @@ struct PlanSession {
   // Values that the operator gave this session (paths canonical): a call whose every identity
   // argument is one of them is the operator's own intent, whatever the session has seen.
   std::vector<std::string> endorsed = {};
+  policy::Exposure exposure = 0;       // what the session has seen before the call
+  const LabelStore* labels = nullptr;  // null: no file has a label
+  const Place* place = nullptr;        // of `work`; not null where `labels` is not
+};
+
+// A label that a call leaves behind.
+struct LabelledPath {
+  std::string path;
+  bool tree = false;
 };
 
 struct Plan {
@@ -36,6 +46,9 @@ struct Plan {
   policy::Footprint footprint;
   sandbox::Spec spec;                   // complete but for call_id
   sandbox::TemplateSpec template_spec;  // the template that the Spec runs in
+  std::string path;                     // of a built-in call: the file it is about
+  std::vector<LabelledPath> labels;     // paths that the call labels with `label_legs`
+  policy::Exposure label_legs = 0;
 };
 
 // `args` come from Bind. `policy` may still hold ${WORK}. Errors are kBadData (request too large).
@@ -46,8 +59,13 @@ Result<Plan> MakePlan(const Capability& capability, const cbor::Map& args,
 // words of a command as one text.
 Result<void> CheckRules(const policy::Policy& policy);
 
-// What the sandbox that `spec` describes can touch, in terms of `policy`: read from the Spec alone.
+// What the sandbox that `spec` describes can touch, in terms of `policy` and of the labels: read
+// from the Spec alone.
 policy::Footprint FootprintOf(const sandbox::Spec& spec, const policy::Policy& policy,
-                              const std::string& work);
+                              const PlanSession& session);
+
+// The trees of WORK that a program under `spec` may write: what it has seen may lie there
+// afterwards.
+std::vector<LabelledPath> WritableTrees(const sandbox::Spec& spec, const std::string& work);
 
 }  // namespace krux::runtime

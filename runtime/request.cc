@@ -162,30 +162,14 @@ Result<cbor::Bytes> EncodeRequest(const Request& request) {
                                              {"read_scopes", std::move(read)},
                                              {"write_scopes", std::move(write)},
                                              {"secrets", std::move(secrets)},
-                                             {"work", request.work}});
+                                             {"work", request.work},
+                                             {"as_named", request.as_named}});
   if (bytes.size() > kMaxRequestBytes) {
     return Fail(ExitCode::kBadData, "plan",
                 "the call and the policy's patterns are larger than 40 KiB together; shorten the "
                 "arguments");
   }
   return bytes;
-}
-
-Result<cbor::Bytes> EncodeSecrets(const std::vector<policy::Pattern>& secrets) {
-  if (secrets.empty()) return cbor::Bytes();
-  cbor::Bytes bytes = cbor::Encode(KRUX_TRY(SecretsValue(secrets)));
-  if (bytes.size() > kMaxRequestBytes) {
-    return Fail(
-        ExitCode::kBadData, "plan",
-        "the policy's `paths.secret` are larger than 40 KiB together; write fewer patterns");
-  }
-  return bytes;
-}
-
-Result<std::vector<policy::Pattern>> DecodeSecrets(std::span<const uint8_t> bytes) {
-  const cbor::Value value = KRUX_TRY(cbor::Decode(bytes, kMaxRequestBytes));
-  if (value.array() == nullptr) return Fail(ExitCode::kBadData, "request", "`secrets` is no list");
-  return SecretsFrom(*value.array());
 }
 
 Result<Request> DecodeRequest(std::span<const uint8_t> bytes) {
@@ -199,6 +183,7 @@ Result<Request> DecodeRequest(std::span<const uint8_t> bytes) {
   const cbor::Array write = r.List("write_scopes", 64);
   const cbor::Array secrets = r.List("secrets", kMaxItems);
   request.work = r.Text("work", 4096);
+  request.as_named = r.Boolean("as_named");
   KRUX_TRY(r.Finish());
   request.secrets = KRUX_TRY(SecretsFrom(secrets));
   for (const cbor::Value& item : grants) request.grants.push_back(KRUX_TRY(GrantFrom(item)));

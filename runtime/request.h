@@ -33,14 +33,10 @@ struct Request {
   policy::Scope read_scope = {};
   policy::Scope write_scope = {};  // of calls that write
   std::string work = {};           // canonical path of WORK; of calls that write
+  bool as_named = false;  // the place must be `path` itself: a label will hang on that name
   // Bound to WORK; asked again about the resolved path. Empty for programs.
   std::vector<policy::Pattern> secrets = {};
 };
-
-// The patterns of `paths.secret` as bytes (TemplateSpec::secrets), empty where there are none.
-// kBadData where they are too many.
-Result<cbor::Bytes> EncodeSecrets(const std::vector<policy::Pattern>& secrets);
-Result<std::vector<policy::Pattern>> DecodeSecrets(std::span<const uint8_t> bytes);
 
 // Code kBadData when the request is larger than kMaxRequestBytes; the scopes are bound to their
 // WORK (policy::ForWork), else kInternal.

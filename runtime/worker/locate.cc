@@ -72,6 +72,12 @@ Result<Found> LocatePlace(const Request& request) {
   KRUX_TRY(CheckScope(request.write_scope, "paths.write", path, found));
   KRUX_TRY(CheckScope(request.read_scope, "paths.read", path, found));
   KRUX_TRY(CheckNotSecret(request, path, found));
+  if (request.as_named && found.path != path) {
+    return Fail(ExitCode::kDenied, "label",
+                Quote(path) + " is really " + Quote(found.path) +
+                    ", and the session has seen untrusted content, which is remembered by path; "
+                    "name it by that path");
+  }
   if (WriteRisk(found.path, request.work) > WriteRisk(path, request.work)) {
     return Fail(ExitCode::kDenied, "risk",
                 Quote(path) + " is really " + Quote(found.path) +

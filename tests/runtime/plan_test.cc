@@ -350,7 +350,7 @@ TEST(PlanTest, ASpecThatAllowsMoreThanThePolicyDoesNotFit) {
   const Plan exec = Planned("proc.exec", kId, local_dev);
   const auto fits = [](sandbox::Spec spec, const policy::Policy& policy, auto change) {
     change(spec);
-    return FootprintOf(spec, policy, kWork).within_grants;
+    return FootprintOf(spec, policy, Session()).within_grants;
   };
   using Spec = sandbox::Spec;
   EXPECT_TRUE(fits(read.spec, read_only, [](Spec&) {}));
