@@ -60,7 +60,9 @@ void SetState(uint64_t seq, const Map& state, Map* kept, std::map<uint64_t, uint
 }  // namespace
 
 bool IsCarried(Kind kind, const Map& body) {
-  const std::string* event = kind == Kind::kSession ? TextAt(body, 1u) : nullptr;
+  const std::string* event = kind == Kind::kSession ? TextAt(body, 1u)
+                             : kind == Kind::kAdmin ? TextAt(body, 0u)
+                                                    : nullptr;
   return event != nullptr && *event == "carried";
 }
 
@@ -103,6 +105,12 @@ void Carry::Apply(uint64_t seq, Kind kind, const Map& body) {
   switch (kind) {
     case Kind::kSession:
       return ApplySession(seq, body);
+    case Kind::kAdmin: {
+      const Map* details = MapAt(body, 1u);
+      const Map* policies = details == nullptr ? nullptr : MapAt(*details, "policies");
+      if (policies != nullptr) policies_ = *policies;
+      return;
+    }
     case Kind::kIntent:
     case Kind::kDenial:
     case Kind::kDeferral:
@@ -215,6 +223,7 @@ std::vector<Draft> Carry::Records() const {
   std::vector<Draft> records;
   for (const auto& [id, entry] : entries_)
     records.push_back(SessionDraft(id, "carried", Details(id, entry)));
+  if (!policies_.empty()) records.push_back(AdminDraft("carried", Map{{"policies", policies_}}));
   return records;
 }
 
@@ -257,6 +266,8 @@ cbor::Array Carry::Page(const cbor::Bytes& after, size_t max_bytes, uint64_t* le
     page.emplace_back(std::move(item));
   }
   *left = static_cast<uint64_t>(std::distance(it, entries_.end()));
+  if (*left == 0 && !policies_.empty())
+    page.emplace_back(cbor::Array{cbor::Bytes(kIdBytes), Map{{"policies", policies_}}});
   return page;
 }
 

@@ -1,7 +1,7 @@
-// Carry: what a restart must not lose, by id: of a session how it was opened, its state and what is
-// left of its budget, of a workspace the labels of its files. It follows from the records alone
-// (docs/AUDIT_FORMAT.md §6), and a segment begins with it, so that the last segment is enough. What
-// the numbers mean is the gateway's business.
+// Carry: what a restart must not lose, by id (and of the policies, their epoch): of a session how
+// it was opened, its state and what is left of its budget, of a workspace the labels of its files.
+// It follows from the records alone (docs/AUDIT_FORMAT.md §6), and a segment begins with it, so
+// that the last segment is enough. What the numbers mean is the gateway's business.
 //
 //   Carry carry;
 //   carry.Apply(seq, draft.kind, draft.body);          // for every record that is durable
@@ -33,10 +33,11 @@ class Carry {
   Result<void> Check(const Draft& draft) const;
   // What a record means for it. Others than session, intent, outcome and the like mean nothing.
   void Apply(uint64_t seq, Kind kind, const cbor::Map& body);
-  // One `session` record "carried" for each id.
+  // One `session` record "carried" for each id, and one `admin` record for the policies.
   std::vector<Draft> Records() const;
   // Details of the ids after `after` (empty: from the first), as [id, details], until they have
-  // `max_bytes`; `*left` is how many follow.
+  // `max_bytes`; `*left` is how many follow. Where none does, [id of zeros, {"policies"}] stands
+  // last.
   cbor::Array Page(const cbor::Bytes& after, size_t max_bytes, uint64_t* left) const;
   size_t size() const { return entries_.size(); }
 
@@ -54,6 +55,7 @@ class Carry {
   cbor::Map Details(const cbor::Bytes& id, const Entry& entry) const;
 
   std::map<cbor::Bytes, Entry> entries_;
+  cbor::Map policies_;  // {"epoch", "digest"} of the last admin record that names them
   std::map<uint64_t, cbor::Bytes> open_;  // intents without outcome → session
   size_t sets_ = 0;
   size_t labels_ = 0;

@@ -56,6 +56,7 @@ Result<void> Gateway::Start(const std::function<void(bool)>& on_started) {
     for (KeptSession& session : restored->sessions) sessions_.Keep(std::move(session));
     for (const auto& [work, labels] : restored->labels)
       pipeline_.labels().Restore(work, cbor::Array(labels.begin(), labels.end()));
+    BeginEpoch(restored->policy_epoch, restored->policies);
     RecordStart(sessions_.kept().size(), on_started);
   });
   ArmTick();
@@ -65,6 +66,7 @@ Result<void> Gateway::Start(const std::function<void(bool)>& on_started) {
 void Gateway::RecordStart(size_t kept, const std::function<void(bool)>& on_started) {
   cbor::Map started = settings_.started;
   started.Set("sessions", uint64_t{kept});
+  started.Set("policies", PoliciesInRecord());
   audit_.Append(audit::AdminDraft("gateway started", std::move(started)),
                 [this, on_started](const Appended& appended) {
                   const bool durable =

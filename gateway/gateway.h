@@ -114,6 +114,8 @@ class Gateway {
   void RecordStart(size_t kept, const std::function<void(bool)>& on_started);
   void RecordPolicy(const Session& session);
   // gateway/reload.cc
+  void BeginEpoch(uint64_t last, const cbor::Bytes& last_policies);
+  cbor::Map PoliciesInRecord() const;
   Result<uint64_t> TakePolicies(const std::vector<policy::PolicySource>& files, uint64_t asker);
   ReloadReply FollowPolicies();
   void Follow(Session& session, const Result<policy::Policy>& named, ReloadReply& reply);

@@ -1,5 +1,6 @@
 // New policies for a gateway that runs: all of them come into force, or none. A session follows its
 // profile downwards only.
+#include <algorithm>
 #include <map>
 #include <utility>
 #include <vector>
@@ -22,6 +23,14 @@ cbor::Array FilesInRecord(const std::vector<policy::PolicySource>& files) {
   for (const policy::PolicySource& file : files)
     list.push_back(cbor::Array{file.file, Sha256(file.text)});
   return list;
+}
+
+// Of all that names mean: the operator's files, the shipped profiles and the ceiling.
+cbor::Bytes DigestOf(const policy::PolicySet& policies, const std::string& ceiling) {
+  cbor::Array shipped;
+  for (const std::string_view name : policy::ProfileNames())
+    shipped.push_back(cbor::Array{name, Sha256(policy::ProfileText(name))});
+  return Sha256(cbor::Encode(cbor::Array{FilesInRecord(policies.files()), shipped, ceiling}));
 }
 
 }  // namespace
@@ -90,7 +99,7 @@ Result<uint64_t> Gateway::TakePolicies(const std::vector<policy::PolicySource>& 
   settings_.policies = std::move(policies);
   pipeline_.SetPolicyEpoch(pipeline_.policy_epoch() + 1);
   const auto answer = std::make_shared<ReloadReply>();
-  const cbor::Map details{{"epoch", pipeline_.policy_epoch()},
+  const cbor::Map details{{"policies", PoliciesInRecord()},
                           {"files", FilesInRecord(settings_.policies.files())}};
   audit_.Append(audit::AdminDraft("policies reloaded", details),
                 [this, asker, answer](const Appended& appended) {
@@ -104,6 +113,19 @@ Result<uint64_t> Gateway::TakePolicies(const std::vector<policy::PolicySource>& 
                 });
   *answer = FollowPolicies();
   return pipeline_.policy_epoch();
+}
+
+// The epoch never falls, whatever was restarted in between, and rises where the policies are others
+// than they were.
+void Gateway::BeginEpoch(uint64_t last, const cbor::Bytes& last_policies) {
+  if (last == 0) return;
+  const bool same = last_policies == DigestOf(settings_.policies, settings_.ceiling);
+  pipeline_.SetPolicyEpoch(std::max(pipeline_.policy_epoch(), same ? last : last + 1));
+}
+
+cbor::Map Gateway::PoliciesInRecord() const {
+  return cbor::Map{{"epoch", pipeline_.policy_epoch()},
+                   {"digest", DigestOf(settings_.policies, settings_.ceiling)}};
 }
 
 ReloadReply Gateway::FollowPolicies() {

@@ -5,6 +5,11 @@
 #include "base/log.h"
 
 namespace krux::gateway {
+namespace {
+
+constexpr size_t kDigestBytes = 32;
+
+}  // namespace
 
 void Restore::Run(Done done) {
   done_ = std::move(done);
@@ -40,6 +45,13 @@ Result<void> Restore::Take(const cbor::Value& item) {
     for (const cbor::Value& label : *labels->array()) {
       if (label.bytes() != nullptr) restored_.labels[last_].insert(*label.bytes());
     }
+  }
+  if (const cbor::Value* policies = details.Find("policies"); policies != nullptr) {
+    cbor::MapReader reader(*policies, "policies");
+    restored_.policy_epoch = reader.Uint("epoch");
+    restored_.policies = reader.Fixed("digest", kDigestBytes);
+    if (auto read = reader.Finish(); !read)
+      return Fail(ExitCode::kAudit, "restore", read.error().message);
   }
   if (details.Find("opened") == nullptr) return {};
   auto session = KeptSessionFrom(last_, details);

@@ -24,6 +24,9 @@ struct Restored {
   // Labels of a workspace's files (audit/carry.h): an empty one means all of them; the id of zeros
   // means every workspace.
   std::map<cbor::Bytes, std::set<cbor::Bytes>> labels;
+  // Of the policies that were in force last; 0 where there were none.
+  uint64_t policy_epoch = 0;
+  cbor::Bytes policies;  // digest
 };
 
 class Restore {

@@ -204,6 +204,8 @@ bool Generation::Kill(Role role) {
 }
 
 void Generation::OnExit(Role role) {
+  // What it said before it died counts: that policies are in force outlives it.
+  if (role == kKruxd && control_source_.active()) OnControl();
   Slot& slot = slots_[role];
   slot.exit.Reset();
   slot.running = false;
