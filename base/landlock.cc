@@ -76,6 +76,7 @@ uint64_t AccessOf(const LandlockPath& rule, bool is_directory, uint64_t handled)
   if (rule.read) access |= kRead;
   if (rule.write) access |= kWrite;
   if (rule.exec) access |= kExecute;
+  if (rule.list) access |= kReadDir;
   return access & handled & (is_directory ? ~uint64_t{0} : uint64_t{kOfFile});
 }
 

@@ -24,6 +24,7 @@ struct LandlockPath {
   bool read;         // read files, list directories
   bool write;        // write, truncate, create and remove files, directories and links, rename
   bool exec;         // execute files; the kernel asks for reading too, so it needs `read` beside it
+  bool list = false;  // list directories, and no more; part of `read`
 };
 
 // What one ABI handles.

@@ -15,6 +15,7 @@
 #include "sandbox/result.h"
 #include "sandbox/spawn_wire.h"
 #include "tests/audit/log_fixture.h"
+#include "verification/diff/generate.h"
 
 namespace krux {
 namespace {
@@ -97,7 +98,7 @@ void SandboxSeeds(const Seeds& seeds) {
   seeds.Write("mounts-wanted", 13,
               mountwire::EncodeRequest(mountwire::GetMounts{1, 2, true, false, {"/usr"}}));
   seeds.Write("mounts", 14,
-              mountwire::EncodeReply(mountwire::Mounts{1, "swap", {{"/usr", "dir", ""}}}));
+              mountwire::EncodeReply(mountwire::Mounts{1, "swap", "", {{"/usr", "dir", ""}}}));
   // An answer as a worker lays it out: header, meta at its offset, data at its offset.
   cbor::Bytes answer(kResultDataOffset + 16, 0);
   const cbor::Bytes meta = cbor::Encode(
@@ -119,6 +120,11 @@ void PolicySeeds(const Seeds& seeds) {
   seeds.Write(
       "config",
       "ceiling = \"local_dev\"\n[sandbox]\nallow_degraded = [\"cgroup\"]\nhost_uid = 61100\n");
+}
+
+void KernelSeeds(const Seeds& seeds) {
+  for (uint64_t run = 0; run < 8; ++run)
+    seeds.Write("run-" + std::to_string(run), diff::RandomBytes(1, run));
 }
 
 void LogSeeds(const Seeds& seeds) {
@@ -153,6 +159,7 @@ int main(int argc, char** argv) {
   krux::FrameSeeds({corpus / "frames"});
   krux::SandboxSeeds({corpus / "frames"});
   krux::PolicySeeds({corpus / "policy"});
+  krux::KernelSeeds({corpus / "kernel"});
   krux::LogSeeds({corpus / "log"});
   return 0;
 }

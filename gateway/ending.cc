@@ -90,6 +90,9 @@ Ending NameEnding(const Done& done, const Result<WorkerResult>& answer, const ru
     case Done::End::kCancelled:
       return {Status::kCancelled, ExitCode::kInterrupted, done.status, "the call was cancelled",
               Limit::kNone};
+    case Done::End::kSecretLost:
+      return {Status::kKilled, ExitCode::kFailed, done.status,
+              done.note + "; what the program printed is withheld", Limit::kNone};
     case Done::End::kOom:
       return Limited(Limit::kMemory, done, plan, {});
     case Done::End::kSignaled:

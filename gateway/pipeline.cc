@@ -1,5 +1,7 @@
 #include "gateway/pipeline.h"
 
+#include <fcntl.h>
+
 #include <algorithm>
 #include <utility>
 #include <vector>
@@ -291,7 +293,10 @@ void Pipeline::BuildSandbox(CallFlow& flow) {
 
 void Pipeline::SendSpawn(CallFlow& flow) {
   flow.spawned = true;
-  if (auto sent = spawn_.Spawn(flow.plan.spec, std::move(flow.input)); !sent)
+  flow.template_tag = flow.session->templates[static_cast<size_t>(flow.plan.spec.work_class)].tag;
+  // A copy: of a template that turns out to be stale the call is spawned once more.
+  UniqueFd input(flow.input.valid() ? fcntl(flow.input.get(), F_DUPFD_CLOEXEC, 3) : -1);
+  if (auto sent = spawn_.Spawn(flow.plan.spec, std::move(input)); !sent)
     OnSandboxFailed(flow, sent.error(), {});
   StopPoint("spawn_sent");
 }
@@ -304,6 +309,7 @@ void Pipeline::Release(CallFlow& flow) {
     return;
   }
   flow.acting = true;
+  flow.input.reset();
 }
 
 // 8. The worker is gone. What it left is the work of an enemy until it was checked.

@@ -77,13 +77,15 @@ struct CallFlow {
   policy::Exposure late_legs = 0;  // what it brought beyond its contribution
 
   RecordState intent;
-  uint64_t ticket = 0;       // its place in the line; 0: none
-  bool passed = false;       // its turn came
-  uint64_t starting_ns = 0;  // since when it counts as one whose sandbox is being built; 0: not
-  bool asked = false;        // stage 7 was begun
-  bool spawned = false;      // Spawn was sent
-  bool ready = false;        // confined, measured, waiting
-  bool acting = false;       // Go was sent
+  uint64_t ticket = 0;        // its place in the line; 0: none
+  bool passed = false;        // its turn came
+  uint64_t starting_ns = 0;   // since when it counts as one whose sandbox is being built; 0: not
+  bool asked = false;         // stage 7 was begun
+  uint64_t template_tag = 0;  // of the template that it was spawned from
+  int rebuilds = 0;           // how often its template was found stale before it began
+  bool spawned = false;       // Spawn was sent
+  bool ready = false;         // confined, measured, waiting
+  bool acting = false;        // Go was sent
   sandbox::Receipt receipt;
   bool stopping = false;  // cancelled because the gateway stops
   std::optional<sandbox::Done> done;
@@ -124,7 +126,7 @@ class Pipeline {
              CallRequest request, UniqueFd input = {});
   // A call frame that could not be read: recorded like any refused call.
   void Refuse(uint64_t connection, const PeerCredentials& peer, CallRequest remains, Error error);
-  // TemplateBuilt, Ready, Done and Failed of krux-spawnd.
+  // TemplateBuilt, Ready, Done, Failed and MasksLost of krux-spawnd.
   void OnSpawnEvent(sandbox::Event event);
   void OnSpawnGone();
   void OnAuditGone();
@@ -197,6 +199,8 @@ class Pipeline {
   void OnOutcomeRecorded(const cbor::Bytes& id, const Appended& appended);
   void OnTemplate(uint64_t tag, const Error* error, const std::string& layer);
   void Serve(TemplateSlot& slot, const Error* error, const std::string& layer);
+  void OnMasksLost(const sandbox::MasksLost& lost);
+  bool BuildAgain(CallFlow& flow, const Error& error);
   void OnSandboxFailed(CallFlow& flow, const Error& error, const std::string& layer);
   void Withhold(CallFlow& flow, const std::string& why);
   void OweOutcome(CallFlow& flow, const Appended& appended);
@@ -215,6 +219,7 @@ class Pipeline {
   std::map<cbor::Bytes, std::unique_ptr<CallFlow>> flows_;
   runtime::LabelStore labels_;
   std::map<uint64_t, std::shared_ptr<Session>> templates_;  // BuildTemplate under way, by tag
+  std::map<uint64_t, std::weak_ptr<Session>> built_;        // templates that stand, by tag
   uint64_t next_tag_ = 1ull << 32;                          // apart from the tags of OpenWork
   MayBegin may_begin_;
   Turnstile line_;                                 // of agents, sessions, connections

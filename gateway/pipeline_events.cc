@@ -153,9 +153,52 @@ void Pipeline::ApplySpawnEvent(sandbox::Event event) {
     if (flow == nullptr || flow->ending.has_value()) return;
     flow->receipt = std::move(failed->receipt);
     flow->acting = false;  // spawnd fails only what it has not let go, whatever was sent meanwhile
+    if (BuildAgain(*flow, failed->error)) return;
     OnSandboxFailed(*flow, failed->error, failed->layer);
     Advance(flow->id);
+  } else if (const auto* lost = std::get_if<sandbox::MasksLost>(&event)) {
+    OnMasksLost(*lost);
   }
+}
+
+// Something secret was in sight of programs, or may have been. krux-spawnd has dropped the template
+// and ends what ran in it; how each call ended follows.
+void Pipeline::OnMasksLost(const sandbox::MasksLost& lost) {
+  const auto it = built_.find(lost.tag);
+  const std::shared_ptr<Session> session = it == built_.end() ? nullptr : it->second.lock();
+  if (it != built_.end()) built_.erase(it);
+  if (session != nullptr) {
+    for (TemplateSlot& slot : session->templates) {
+      if (slot.tag == lost.tag && slot.state == TemplateSlot::State::kBuilt)
+        slot.state = TemplateSlot::State::kAbsent;
+    }
+  }
+  // Which path it was stands in the outcome of each call, as a commitment.
+  const cbor::Map details{{"calls", lost.calls}, {"template", lost.tag}};
+  audit_.Append(audit::SessionDraft(lost.session_id, "secret_mask_lost", details),
+                [](const Appended&) {});
+}
+
+// A call that had not begun when its template was found stale: nothing of it has run, so that it
+// may start once more from a new one. False where this is not so, or was often enough.
+bool Pipeline::BuildAgain(CallFlow& flow, const Error& error) {
+  constexpr int kOften = 5;
+  if (error.stage != sandbox::kStaleTemplate || ++flow.rebuilds > kOften) return false;
+  // Decided under a policy that is none any more: a new template would be of another generation.
+  if (flow.plan.spec.generation != flow.session->generation) return false;
+  TemplateSlot& slot = flow.session->templates[static_cast<size_t>(flow.plan.spec.work_class)];
+  if (slot.state == TemplateSlot::State::kBuilt && slot.tag == flow.template_tag) {
+    built_.erase(slot.tag);
+    slot.state = TemplateSlot::State::kAbsent;
+  }
+  const uint64_t deadline = flow.deadline_ns;
+  flow.spawned = false;
+  flow.ready = false;
+  flow.receipt.clear();
+  BuildSandbox(flow);
+  if (!flow.ending.has_value() && deadline != 0) flow.deadline_ns = deadline;
+  Advance(flow.id);
+  return true;
 }
 
 void Pipeline::OnTemplate(uint64_t tag, const Error* error, const std::string& layer) {
@@ -163,6 +206,7 @@ void Pipeline::OnTemplate(uint64_t tag, const Error* error, const std::string& l
   if (it == templates_.end()) return;
   const std::shared_ptr<Session> session = it->second;
   templates_.erase(it);
+  if (error == nullptr) built_[tag] = session;
   for (TemplateSlot& slot : session->templates) {
     if (slot.tag == tag && slot.state == TemplateSlot::State::kBuilding) Serve(slot, error, layer);
   }
@@ -219,6 +263,7 @@ void Pipeline::OnSpawnGone() {
     if (flow->asked && !flow->ending.has_value()) ids.push_back(id);
   }
   templates_.clear();
+  built_.clear();
   const Error gone{ExitCode::kSandbox, 0, "spawn", "krux-spawnd is gone"};
   for (const cbor::Bytes& id : ids) {
     CallFlow* flow = Find(id);

@@ -177,8 +177,8 @@ void PlanInput(sandbox::Spec& spec, const Capability& capability, const cbor::Ma
   spec.input_bytes = bytes != nullptr && bytes->uint() != nullptr ? *bytes->uint() : 0;
 }
 
-void PlanProgram(Plan& plan, const policy::Policy& policy, const cbor::Map& args,
-                 const std::string& work) {
+Result<void> PlanProgram(Plan& plan, const policy::Policy& policy, const cbor::Map& args,
+                         const std::string& work) {
   const std::vector<std::string> argv = Argv(args);
   policy::Call& call = plan.call;
   AddBit(call, policy::CheckArgv(policy.exec, argv), Words(argv), "exec.allow");
@@ -202,6 +202,7 @@ void PlanProgram(Plan& plan, const policy::Policy& policy, const cbor::Map& args
     plan.template_spec.work_exec |= rule.exec;
   }
   plan.template_spec.program_trees = policy.program_trees;
+  plan.template_spec.secrets = KRUX_TRY(EncodeSecrets(policy.secret_paths));
   for (const std::string& tree : policy.program_trees) {
     sandbox::PathRule& rule = RuleFor(rules, tree);
     rule.read = true;
@@ -211,6 +212,7 @@ void PlanProgram(Plan& plan, const policy::Policy& policy, const cbor::Map& args
       timeout != nullptr && timeout->uint() != nullptr) {
     plan.spec.limits.wall_ms = std::max<uint64_t>(*timeout->uint(), 1);
   }
+  return {};
 }
 
 bool SamePatterns(const policy::Scope& a, const policy::Scope& b) {
@@ -344,7 +346,7 @@ Result<Plan> MakePlan(const Capability& capability, const cbor::Map& args,
     request.as_named = !plan.labels.empty();
   } else if (capability.work_class == sandbox::WorkClass::kExec) {
     if (args.Find("cwd") == nullptr) request.args.Set("cwd", session.work);
-    PlanProgram(plan, bound, request.args, session.work);
+    KRUX_TRY(PlanProgram(plan, bound, request.args, session.work));
     // Programs are bounded by the kernel's rules alone, and by the masks over what is secret.
     request.read_scope = {};
     request.secrets = {};

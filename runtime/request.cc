@@ -172,6 +172,23 @@ Result<cbor::Bytes> EncodeRequest(const Request& request) {
   return bytes;
 }
 
+Result<cbor::Bytes> EncodeSecrets(const std::vector<policy::Pattern>& secrets) {
+  if (secrets.empty()) return cbor::Bytes();
+  cbor::Bytes bytes = cbor::Encode(KRUX_TRY(SecretsValue(secrets)));
+  if (bytes.size() > kMaxRequestBytes) {
+    return Fail(
+        ExitCode::kBadData, "plan",
+        "the policy's `paths.secret` are larger than 40 KiB together; write fewer patterns");
+  }
+  return bytes;
+}
+
+Result<std::vector<policy::Pattern>> DecodeSecrets(std::span<const uint8_t> bytes) {
+  const cbor::Value value = KRUX_TRY(cbor::Decode(bytes, kMaxRequestBytes));
+  if (value.array() == nullptr) return Fail(ExitCode::kBadData, "request", "`secrets` is no list");
+  return SecretsFrom(*value.array());
+}
+
 Result<Request> DecodeRequest(std::span<const uint8_t> bytes) {
   const cbor::Value value = KRUX_TRY(cbor::Decode(bytes, kMaxRequestBytes));
   cbor::MapReader r(value, "request");

@@ -38,6 +38,11 @@ struct Request {
   std::vector<policy::Pattern> secrets = {};
 };
 
+// The patterns of `paths.secret` as bytes (TemplateSpec::secrets), empty where there are none.
+// kBadData where they are too many.
+Result<cbor::Bytes> EncodeSecrets(const std::vector<policy::Pattern>& secrets);
+Result<std::vector<policy::Pattern>> DecodeSecrets(std::span<const uint8_t> bytes);
+
 // Code kBadData when the request is larger than kMaxRequestBytes; the scopes are bound to their
 // WORK (policy::ForWork), else kInternal.
 Result<cbor::Bytes> EncodeRequest(const Request& request);

@@ -211,6 +211,8 @@ Result<Call> Call::Start(const CallWorld& world, const Template& t, Spec spec,
   struct stat template_ns{};
   if (fstat(t.mount_ns.get(), &template_ns) == 0) expected.template_mount_ns = template_ns.st_ino;
   expected.mounts = ExpectedMounts(t, plan);
+  expected.masks = t.masks;
+  expected.work_path = t.work_path;
   expected.rlimits.assign(plan.rlimits, plan.rlimits + plan.rlimit_count);
   expected.seccomp_filters = world.inner->filters + 1;
   expected.filter = &FilterFor(call.spec_.work_class);
@@ -273,6 +275,10 @@ std::optional<Event> Call::Judge(const ChildMessage& report) {
   // To show which ring stops what, a call must be able to go on without one.
   if (ignore_receipt_) measured.mismatch.reset();
 #endif
+  if (measured.mismatch && measured.mismatch->stale_masks) {
+    return Refuse(
+        {ExitCode::kSandbox, 0, kStaleTemplate, "receipt: " + measured.mismatch->message});
+  }
   if (measured.mismatch) {
     return MakeFailed(measured.mismatch->layer, "receipt: " + measured.mismatch->message, 0,
                       std::move(measured.receipt));
@@ -288,6 +294,19 @@ Failed Call::MakeFailed(std::string layer, std::string message, int sys_errno, R
                 Error{ExitCode::kSandbox, sys_errno, layer,
                       layer.empty() ? std::move(message) : layer + ": " + message},
                 layer, std::move(receipt)};
+}
+
+Event Call::Refuse(Error error) {
+  Kill(Done::End::kCancelled);
+  reported_ = true;
+  return Failed{0, spec_.call_id, std::move(error), {}, {}};
+}
+
+void Call::LoseSecret(const std::string& why) {
+  // Also of a call that ends for another reason by now: what it printed may hold the secret.
+  Kill(Done::End::kSecretLost);
+  killed_ = Done::End::kSecretLost;
+  note_ = why;
 }
 
 Result<void> Call::Go(uint64_t now_ns) {
@@ -342,6 +361,7 @@ Event Call::OnExit(uint64_t now_ns) {
   done.pids_refused = leaf_.PidsRefused();
   if (leaf_.OomKilled()) done.end = Done::End::kOom;
   if (killed_) done.end = *killed_;
+  done.note = note_;
   // INVARIANT: nobody maps the memfd any more, the worker's whole pid namespace is gone; a seal
   // that fails leaves it unsealed and the reader refuses it.
   (void)SealedMemfd::Seal(result_.get());

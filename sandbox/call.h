@@ -51,9 +51,18 @@ class Call {
   // kruxd already heard how this call ended; its exit is not reported again.
   bool silent() const { return reported_; }
   int control_fd() const { return control_.fd(); }
+  pid_t pid() const { return pid_; }
   int pidfd() const { return pidfd_.fd(); }
   uint64_t deadline_ns() const { return deadline_ns_; }
   UniqueFd DupPidfd() const;
+  // Ends a call that has not begun, with `error` as its Failed.
+  Event Refuse(Error error);
+  // Something secret came in sight of it: ends with kSecretLost and `why`.
+  void LoseSecret(const std::string& why);
+
+  // The watch over its template's secrets (Watches), 0 where there is none, and the ping that must
+  // be answered before it counts as ready.
+  uint64_t watch = 0, ping = 0;
 
  private:
   std::optional<Event> Judge(const ChildMessage& report);
@@ -75,6 +84,7 @@ class Call {
   UniqueFd work_;  // WORK's root, O_PATH, where programs may write it
   uint64_t work_files_ = 0;
   std::optional<Done::End> killed_;
+  std::string note_;             // why, for Done
   bool reported_ = false;        // kruxd has heard of the end of this call
   bool ignore_receipt_ = false;  // test build only
 };

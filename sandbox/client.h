@@ -46,7 +46,7 @@ struct Ready {
 // The worker is gone, its cgroup killed. `result` is sealed (SHRINK, GROW, WRITE).
 struct Done {
   cbor::Bytes call_id;
-  enum class End : uint8_t { kExited, kSignaled, kTimeout, kOom, kCancelled };
+  enum class End : uint8_t { kExited, kSignaled, kTimeout, kOom, kCancelled, kSecretLost };
   End end = End::kExited;
   int status = 0;             // of the worker: exit status or signal number
   bool pids_refused = false;  // the cgroup refused a process to it (pids.events)
@@ -55,11 +55,25 @@ struct Done {
   // By how many inodes the file system of a writable WORK grew while the call ran. Others use it
   // too, so this is an upper or lower bound of nothing: a hint.
   std::optional<int64_t> work_files;
-  UniqueFd result;  // layout: sandbox/result.h
+  std::string note;  // of kSecretLost: what came in sight, a sentence
+  UniqueFd result;   // layout: sandbox/result.h
+};
+
+// Something secret stood in WORK and no mask hid it, or nobody can say any more. Every call that
+// had begun ends (Done of kSecretLost), every other one fails; the template is gone.
+struct MasksLost {
+  uint64_t tag = 0;  // of the BuildTemplate
+  cbor::Bytes session_id;
+  uint64_t calls = 0;  // that had begun
+  std::string why;     // a sentence
 };
 
 // A request that failed. For Spawn: nothing of the call has run. `layer` is set when a layer could
 // not be established or did not measure as specified; error.code is then kSandbox.
+//
+// A Spawn that failed with `error.stage` kStaleTemplate needs its template built again; then it may
+// be repeated.
+inline constexpr const char* kStaleTemplate = "masks";
 struct Failed {
   uint64_t tag = 0;     // of OpenWork or BuildTemplate
   cbor::Bytes call_id;  // of Spawn
@@ -68,7 +82,7 @@ struct Failed {
   Receipt receipt;  // what had been measured so far
 };
 
-using Event = std::variant<WorkOpened, TemplateBuilt, Ready, Done, Failed>;
+using Event = std::variant<WorkOpened, TemplateBuilt, Ready, Done, Failed, MasksLost>;
 
 class SpawnClient {
  public:

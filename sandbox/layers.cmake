@@ -7,7 +7,7 @@ file(MAKE_DIRECTORY ${layers_generated})
 # --- seccomp: reviewed rules → BPF
 krux_seccomp_filters(worker_filters sandbox/worker_filters
   Fs=sandbox/seccomp/fs.rules Exec=sandbox/seccomp/exec.rules
-  Write=sandbox/seccomp/write.rules)
+  Write=sandbox/seccomp/write.rules Watch=sandbox/seccomp/watch.rules)
 
 # --- nftables: the default-drop table → one netlink batch
 add_executable(krux-nft-generate nftables/generate_main.cc)

@@ -9,11 +9,13 @@
 #include <cerrno>
 #include <csignal>
 #include <cstring>
+#include <iterator>
 #include <memory>
 
 #include "base/cutter.h"
 #include "sandbox/nftables.h"
 #include "sandbox/template.h"
+#include "sandbox/template_check.h"
 
 namespace krux::sandbox {
 namespace {
@@ -45,7 +47,7 @@ class Comparison {
     out_.receipt[field] = ReceiptField{std::move(value), evidence};
   }
   void Require(bool holds, Layer layer, const std::string& message) {
-    if (!holds && !out_.mismatch) out_.mismatch = Mismatch{Name(layer), message};
+    if (!holds && !out_.mismatch) out_.mismatch = Mismatch{Name(layer), message, false};
   }
   void Equal(Layer layer, const char* what, const std::string& wanted, const std::string& got) {
     Require(wanted == got, layer,
@@ -56,6 +58,7 @@ class Comparison {
   void Maps(int dir);
   void Namespaces(int dir);
   void Mounts(int dir);
+  void CompareMounts(const std::vector<std::string>& mounts);
   void Cgroup(int dir, const CgroupLeaf& leaf);
   void Rlimits(pid_t pid);
   void Fds(int dir);
@@ -125,22 +128,39 @@ void Comparison::Mounts(int dir) {
       text ? NormaliseMountinfo(*text) : std::vector<std::string>{"unreadable"};
   // A record has room for a normal tree; of a WORK with very many mounts below it only the count
   // stands.
-  constexpr size_t kListed = 64;
-  cbor::Array list;
-  for (size_t i = 0; i < mounts.size() && mounts.size() <= kListed; ++i)
-    list.emplace_back(mounts[i]);
-  if (mounts.size() > kListed) list.emplace_back(std::to_string(mounts.size()) + " mounts");
-  Record("mounts", std::move(list), Evidence::kKernel);
-  std::string difference;
+  constexpr size_t kListed = 64, kListedBytes = 16 * 1024;
+  size_t bytes = 0;
+  uint64_t masks = 0;
   for (const std::string& mount : mounts) {
-    if (std::find(expected_.mounts.begin(), expected_.mounts.end(), mount) ==
-        expected_.mounts.end()) {
-      difference = "unexpected mount `" + mount + "`";
-    }
+    bytes += mount.size();
+    if (expected_.masks > 0 && IsMaskLine(mount, expected_.work_path)) ++masks;
   }
-  if (difference.empty() && mounts != expected_.mounts)
-    difference = "a mount of the template is missing";
-  Require(difference.empty(), Layer::kMount, difference);
+  const bool listed = mounts.size() <= kListed && bytes <= kListedBytes;
+  cbor::Array list;
+  for (size_t i = 0; i < mounts.size() && listed; ++i) list.emplace_back(mounts[i]);
+  if (!listed) list.emplace_back(std::to_string(mounts.size()) + " mounts");
+  Record("mounts", std::move(list), Evidence::kKernel);
+  Record("masks", masks, Evidence::kKernel);
+  if (mounts != expected_.mounts) CompareMounts(mounts);
+}
+
+// Both lists are sorted.
+void Comparison::CompareMounts(const std::vector<std::string>& mounts) {
+  std::vector<std::string> unexpected, missing;
+  std::set_difference(mounts.begin(), mounts.end(), expected_.mounts.begin(),
+                      expected_.mounts.end(), std::back_inserter(unexpected));
+  std::set_difference(expected_.mounts.begin(), expected_.mounts.end(), mounts.begin(),
+                      mounts.end(), std::back_inserter(missing));
+  if (!unexpected.empty())
+    return Require(false, Layer::kMount, "unexpected mount `" + unexpected[0] + "`");
+  const bool clean = !out_.mismatch.has_value();
+  const bool stale = expected_.masks > 0 &&
+                     std::all_of(missing.begin(), missing.end(), [&](const std::string& mount) {
+                       return IsMaskLine(mount, expected_.work_path);
+                     });
+  Require(false, Layer::kMount,
+          stale ? "the mask over a secret is gone" : "a mount of the template is missing");
+  if (clean) out_.mismatch->stale_masks = stale;
 }
 
 void Comparison::Cgroup(int dir, const CgroupLeaf& leaf) {

@@ -20,6 +20,8 @@ struct Expected {
   NamespaceIds outside{};           // spawnd's own
   uint64_t template_mount_ns = 0;   // the worker has a copy of it, never itself
   std::vector<std::string> mounts;  // NormaliseMountinfo
+  uint64_t masks = 0;               // how many of them hide a secret
+  std::string work_path;
   std::vector<RlimitEntry> rlimits;
   int seccomp_filters = 1;
   const CompiledFilter* filter = nullptr;
@@ -33,6 +35,8 @@ struct Expected {
 struct Mismatch {
   std::string layer;    // name of sandbox::Layer
   std::string message;  // "seccomp: expected mode 2, measured 0"
+  // Nothing differs but that masks are gone: whoever owns what they hid removed or replaced it.
+  bool stale_masks = false;
 };
 
 struct Measured {

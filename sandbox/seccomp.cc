@@ -21,6 +21,8 @@ const CompiledFilter& FilterFor(WorkClass work_class) {
   return generated::kExecFilter;
 }
 
+const CompiledFilter& WatchFilter() { return generated::kWatchFilter; }
+
 int ProbeSocketRefused() {
   for (const int domain : {AF_UNIX, AF_INET, AF_NETLINK}) {
     const int fd = socket(domain, SOCK_DGRAM | SOCK_CLOEXEC, 0);

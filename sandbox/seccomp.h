@@ -1,5 +1,6 @@
 // Seccomp filters of a worker: compiled when krux is built, loaded raw by the confined child.
-// The rules are sandbox/seccomp/{fs,write,exec}.rules; docs/PRIVSEP.md says what they are for.
+// The rules are sandbox/seccomp/{fs,write,exec,watch}.rules; docs/PRIVSEP.md says what they are
+// for.
 //
 //   const CompiledFilter& filter = FilterFor(WorkClass::kFs);
 //   if (int error = LoadFilter(filter); error < 0) ...           // child, after no_new_privs
@@ -14,6 +15,9 @@ namespace krux::sandbox {
 
 // The filter of a work class; static data, safe to call after fork.
 const CompiledFilter& FilterFor(WorkClass work_class);
+
+// That of the watch over secrets (sandbox/watch.h).
+const CompiledFilter& WatchFilter();
 
 // 0 if socket(2) is refused with the filters' EPERM for AF_UNIX, AF_INET and AF_NETLINK, else
 // -EPROTO (a socket was made, or something else refused it). Child; async-signal-safe.

@@ -3,6 +3,8 @@
 namespace krux::sandbox::wire {
 namespace {
 
+constexpr size_t kMaxNote = 2048;
+
 template <class... Ts>
 struct Overloaded : Ts... {
   using Ts::operator()...;
@@ -38,7 +40,8 @@ Result<Event> DecodeFailed(cbor::MapReader& r) {
 Result<Event> DecodeDone(cbor::MapReader& r, std::vector<UniqueFd>& fds) {
   Done d;
   d.call_id = r.Fixed("call_id", 16);
-  d.end = static_cast<Done::End>(r.Uint("end", 4));
+  d.end = static_cast<Done::End>(r.Uint("end", static_cast<uint64_t>(Done::End::kSecretLost)));
+  d.note = r.Text("note", kMaxNote);
   d.status = static_cast<int>(r.Uint("status", 255));
   d.cpu_us = r.Uint("cpu_us");
   d.wall_us = r.Uint("wall_us");
@@ -167,6 +170,7 @@ cbor::Bytes EncodeEvent(const Event& event) {
                              {"call_id", d.call_id},
                              {"end", static_cast<unsigned>(d.end)},
                              {"status", static_cast<unsigned>(d.status)},
+                             {"note", d.note},
                              {"cpu_us", d.cpu_us},
                              {"wall_us", d.wall_us},
                              {"max_rss_kib", d.max_rss_kib},
@@ -176,6 +180,13 @@ cbor::Bytes EncodeEvent(const Event& event) {
                              {"work_files", d.work_files ? cbor::Value(*d.work_files) : nullptr}};
           },
           [](const Failed& f) { return EncodeFailed(f); },
+          [](const MasksLost& m) {
+            return cbor::Map{{"type", "masks_lost"},
+                             {"tag", m.tag},
+                             {"session_id", m.session_id},
+                             {"calls", m.calls},
+                             {"why", m.why}};
+          },
       },
       event));
 }
@@ -189,6 +200,12 @@ Result<Event> DecodeEvent(Packet packet) {
   if (type == "ready") return DecodeReady(r, packet.fds);
   if (type == "done") return DecodeDone(r, packet.fds);
   if (type == "failed") return DecodeFailed(r);
+  if (type == "masks_lost") {
+    MasksLost lost{r.Uint("tag"), r.Fixed("session_id", 16), r.Uint("calls"),
+                   r.Text("why", kMaxNote)};
+    KRUX_TRY(r.Finish());
+    return Event(std::move(lost));
+  }
   if (type == "built") {
     TemplateBuilt built{r.Uint("tag"), r.Text("idmap")};
     KRUX_TRY(r.Finish());

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/prctl.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -16,6 +17,7 @@
 #include "sandbox/call.h"
 #include "sandbox/spawn_wire.h"
 #include "sandbox/template_check.h"
+#include "sandbox/watches.h"
 
 namespace krux::sandbox {
 namespace {
@@ -25,17 +27,18 @@ constexpr size_t kMaxTemplates = 128;
 
 class Spawnd {
  public:
-  Spawnd(const SpawndFlags& flags, InnerWorld inner, WorkerEntry entry)
+  Spawnd(const SpawndFlags& flags, InnerWorld inner, const Entries& entries)
       : kruxd_(UniqueFd(flags.channel_fd)),
         mountd_(UniqueFd(flags.mount_fd)),
         inner_(std::move(inner)) {
     world_.inner = &inner_;
     world_.cgroups = &cgroups_;
-    world_.entry = entry;
+    world_.entry = entries.work;
     world_.landlock_abi = std::max(LandlockAbi(), 0);
     world_.rootless = flags.rootless;
     world_.hooks = flags.hooks;
     world_.hooks.host_root_fd = inner_.host_root.get();
+    watch_plan_ = {entries.watch, world_.landlock_abi, flags.rootless, world_.hooks.Weak(kOneMask)};
     if (inner_.cgroup.valid()) {
       if (Result<CgroupTree> tree = CgroupTree::Open(std::move(inner_.cgroup)))
         cgroups_ = std::move(*tree);
@@ -57,14 +60,19 @@ class Spawnd {
       }
       const size_t first_builder = fds.size();
       for (const TemplateBuilder& builder : builders_) fds.push_back({builder.fd(), POLLIN, 0});
+      const size_t first_watch = fds.size();
+      watches_.AddTo(fds);
       const int ready = poll(fds.data(), fds.size(), TimeoutMs());
       if (ready < 0 && errno != EINTR) return ToInt(ExitCode::kInternal);
       if (ready < 0) continue;
+      ServeWatches(fds, first_watch);
       ServeCalls(fds);
       ServeBuilders(fds, first_builder);
       if (fds[1].revents != 0 && !ServeMountd()) return 0;
       if (fds[0].revents != 0 && !ServeKruxd()) return 0;
       EnforceDeadlines();
+      RetainWatches();
+      ReapWatches();
     }
   }
 
@@ -73,9 +81,14 @@ class Spawnd {
     wire::BuildTemplate request;
     std::string work_path;
   };
+  // An event that waits until the watch of its call has looked at all that happened before it.
+  struct Held {
+    uint64_t watch = 0, ping = 0;
+    Event event;
+  };
 
   int TimeoutMs() const {
-    uint64_t nearest = UINT64_MAX;
+    uint64_t nearest = watches_.deadline_ns();
     for (const Call& call : calls_) nearest = std::min(nearest, call.deadline_ns());
     for (const TemplateBuilder& builder : builders_)
       nearest = std::min(nearest, builder.deadline_ns());
@@ -100,13 +113,16 @@ class Spawnd {
       if (fds[i + 1].revents != 0) {
         // Netlink and report may both be queued.
         for (int n = 0; n < 2; ++n) {
-          if (std::optional<Event> event = call->OnControl()) Send(*event);
+          std::optional<Event> event = call->OnControl();
+          if (event) Release(call->watch, call->ping, std::move(*event));
         }
       }
       if (fds[i].revents != 0) {
         const bool silent = call->silent();
-        Event event = call->OnExit(SystemClock().MonotonicNs());
-        if (!silent) Send(event);
+        Event event = call->OnExit(Now());
+        // What it printed is not given away before it is known that nothing secret was in sight.
+        const uint64_t ping = call->watch != 0 ? watches_.Ping(call->watch, Now()) : 0;
+        if (!silent) Release(call->watch, ping, std::move(event));
         call = calls_.erase(call);  // answer first, tear down after
       } else {
         ++call;
@@ -136,6 +152,76 @@ class Spawnd {
     else
       Cancel(std::get<wire::CancelCall>(*request).call_id);
     return true;
+  }
+
+  void Release(uint64_t watch, uint64_t ping, Event event) {
+    const bool waits = std::holds_alternative<Ready>(event) || std::holds_alternative<Done>(event);
+    if (!waits || watch == 0 || watches_.Answered(watch, ping)) return Send(event);
+    held_.push_back({watch, ping, std::move(event)});
+  }
+
+  void ServeWatches(const std::vector<pollfd>& fds, size_t first) {
+    for (const Watches::Loss& loss : watches_.Serve(fds, first, Now())) LoseSecret(loss);
+    for (auto held = held_.begin(); held != held_.end();) {
+      if (watches_.Answered(held->watch, held->ping)) {
+        Send(held->event);
+        held = held_.erase(held);
+      } else {
+        ++held;
+      }
+    }
+  }
+
+  // First of all, what runs is ended.
+  void LoseSecret(const Watches::Loss& loss) {
+    uint64_t begun = 0;
+    for (Call& call : calls_) {
+      if (call.watch != loss.watch || call.stage() != Call::Stage::kRunning) continue;
+      call.LoseSecret(loss.why);
+      call.watch = 0;
+      ++begun;
+    }
+    for (Held& held : held_) {
+      auto* done = held.watch == loss.watch ? std::get_if<Done>(&held.event) : nullptr;
+      if (done == nullptr) continue;
+      done->end = Done::End::kSecretLost;
+      done->note = loss.why;
+      ++begun;
+    }
+    Send(MasksLost{loss.owner.tag, loss.owner.session_id, begun, loss.why});
+    std::erase_if(templates_, [&](const Template& t) { return t.watch_id == loss.watch; });
+    std::erase_if(held_, [&](const Held& held) {
+      return held.watch == loss.watch && !std::holds_alternative<Done>(held.event);
+    });
+    for (Call& call : calls_) {
+      if (call.watch != loss.watch) continue;
+      call.watch = 0;
+      if (!call.silent()) Send(call.Refuse({ExitCode::kBusy, 0, kStaleTemplate, loss.why}));
+    }
+  }
+
+  void RetainWatches() {
+    std::vector<uint64_t> used;
+    for (const Template& t : templates_) used.push_back(t.watch_id);
+    for (const Call& call : calls_) used.push_back(call.watch);
+    for (const Held& held : held_) used.push_back(held.watch);
+    watches_.Retain(used);
+  }
+
+  // The watches are children of this process, and the only ones that nobody here waits for by name.
+  void ReapWatches() {
+    const auto known = [this](pid_t pid) {
+      return std::any_of(calls_.begin(), calls_.end(),
+                         [&](const Call& call) { return call.pid() == pid; }) ||
+             std::any_of(builders_.begin(), builders_.end(),
+                         [&](const TemplateBuilder& builder) { return builder.pid() == pid; });
+    };
+    for (;;) {
+      siginfo_t ended{};
+      if (waitid(P_ALL, 0, &ended, WEXITED | WNOHANG | WNOWAIT) != 0 || ended.si_pid == 0) return;
+      if (known(ended.si_pid)) return;
+      waitid(P_PID, static_cast<id_t>(ended.si_pid), &ended, WEXITED | WNOHANG);
+    }
   }
 
   void OpenWork(const wire::OpenWork& open, Packet& packet) {
@@ -185,8 +271,8 @@ class Spawnd {
     if (pending == pending_.end()) return;
     const Pending build = std::move(pending->second);
     pending_.erase(pending);
-    Result<TemplateBuilder> builder = TemplateBuilder::Start(
-        build.request.spec, build.work_path, mounts, std::move(fds), world_.rootless);
+    Result<TemplateBuilder> builder = TemplateBuilder::Start(build.request.spec, build.work_path,
+                                                             mounts, std::move(fds), watch_plan_);
     if (!builder) return SendFailed(mounts.tag, {}, std::move(builder.error()));
     builders_.push_back(std::move(*builder));
   }
@@ -210,7 +296,10 @@ class Spawnd {
   }
 
   void KeepTemplate(uint64_t tag, Template made) {
-    const Result<void> checked = CheckTemplateMounts(made.spec, made.work_path, made.mounts);
+    if (made.watch.valid())
+      made.watch_id = watches_.Add(std::move(made.watch), {tag, made.spec.session_id});
+    const Result<void> checked =
+        CheckTemplateMounts(made.spec, made.work_path, made.mounts, made.masks);
     if (!checked && !world_.hooks.ignore_receipt) return SendFailed(tag, {}, checked.error());
     std::erase_if(templates_, [&](const Template& t) {
       return t.spec.session_id == made.spec.session_id &&
@@ -238,13 +327,15 @@ class Spawnd {
              t.spec.work_class == spec.work_class;
     });
     if (found == templates_.end()) {
-      return SendFailed(
-          0, id,
-          Error{ExitCode::kSandbox, 0, "mount", "the session has no template of this class"});
+      return SendFailed(0, id,
+                        Error{ExitCode::kSandbox, 0, kStaleTemplate,
+                              "the session has no template of this class"});
     }
     Result<Call> call =
         Call::Start(world_, *found, std::move(spec), std::move(fds), ++call_number_);
     if (!call) return SendFailed(0, id, std::move(call.error()));
+    call->watch = found->watch_id;
+    if (call->watch != 0) call->ping = watches_.Ping(call->watch, Now());
     calls_.push_back(std::move(*call));
   }
 
@@ -257,9 +348,12 @@ class Spawnd {
     if (Call* call = FindCall(id)) call->Kill(Done::End::kCancelled);
   }
 
+  static uint64_t Now() { return SystemClock().MonotonicNs(); }
+
+  // One that has failed counts no more: its number may be used again.
   Call* FindCall(const cbor::Bytes& id) {
     for (Call& call : calls_) {
-      if (call.id() == id) return &call;
+      if (call.id() == id && !call.silent()) return &call;
     }
     return nullptr;
   }
@@ -289,12 +383,15 @@ class Spawnd {
   std::list<TemplateBuilder> builders_;
   std::list<Template> templates_;
   std::list<Call> calls_;
+  WatchPlan watch_plan_;
+  Watches watches_;
+  std::list<Held> held_;
   uint64_t call_number_ = 0;
 };
 
 }  // namespace
 
-int RunSpawnd(int argc, char** argv, WorkerEntry entry) {
+int RunSpawnd(int argc, char** argv, const Entries& entries) {
   const SpawndFlags flags = ParseSpawndFlags(argc, argv);
   if (flags.channel_fd < 0 || flags.mount_fd < 0) {
     std::fputs("krux-spawnd: started by `krux gateway`, not by hand\n", stderr);
@@ -311,7 +408,7 @@ int RunSpawnd(int argc, char** argv, WorkerEntry entry) {
   if (const Result<void> confined = ConfineInner(flags, *inner); !confined)
     return fail(confined.error());
   injection::Run();
-  return Spawnd(flags, std::move(*inner), entry).Run();
+  return Spawnd(flags, std::move(*inner), entries).Run();
 }
 
 }  // namespace krux::sandbox

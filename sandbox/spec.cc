@@ -119,6 +119,7 @@ cbor::Value ToValue(const TemplateSpec& spec) {
                    {"work_writable", spec.work_writable},
                    {"work_exec", spec.work_exec},
                    {"program_trees", std::move(trees)},
+                   {"secrets", spec.secrets},
                    {"tmp_bytes", spec.tmp_bytes},
                    {"tmp_inodes", spec.tmp_inodes}};
 }
@@ -132,6 +133,7 @@ Result<TemplateSpec> TemplateSpecFromValue(const cbor::Value& value) {
   spec.work_writable = r.Boolean("work_writable");
   spec.work_exec = r.Boolean("work_exec");
   const cbor::Array trees = r.List("program_trees", 32);
+  spec.secrets = r.ByteString("secrets", kMaxSecretsBytes);
   spec.tmp_bytes = r.Uint("tmp_bytes", 64ull << 30);
   spec.tmp_inodes = r.Uint("tmp_inodes", 1 << 24);
   KRUX_TRY(r.Finish());

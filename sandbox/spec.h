@@ -92,6 +92,8 @@ struct Spec {
 cbor::Value ToValue(const Spec& spec);
 Result<Spec> SpecFromValue(const cbor::Value& value);
 
+inline constexpr size_t kMaxSecretsBytes = 40 * 1024;  // leaves room for the rest of one packet
+
 // A session's template, built once: the mount tree that every call of the session starts from.
 struct TemplateSpec {
   cbor::Bytes session_id;  // 16 bytes
@@ -101,6 +103,9 @@ struct TemplateSpec {
   bool work_exec = false;
   // Read-only program trees and files from mountd's root-owned list (exec class only), e.g. "/usr".
   std::vector<std::string> program_trees;
+  // What in WORK programs must not see: handed to the watch unread (sandbox/watch.h). Empty:
+  // nothing, and nothing is watched.
+  cbor::Bytes secrets;
   uint64_t tmp_bytes = 64ull << 20;  // size of the exec template's /tmp
   uint64_t tmp_inodes = 16'384;
 };

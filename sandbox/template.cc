@@ -122,11 +122,17 @@ Result<void> AttachTrees(const mountwire::Mounts& mounts, const std::vector<Uniq
   return {};
 }
 
+// What the builder made besides the tree.
+struct Built {
+  bool has_proc = false;
+  Hidden hidden;
+};
+
 // Runs in the builder, a child with its own mount namespace. The order is the design: empty root,
 // program trees, furniture, WORK last so that nothing covers it, then read-only and pivot.
 Result<void> Build(const TemplateSpec& spec, const std::string& work_path,
                    const mountwire::Mounts& mounts, const std::vector<UniqueFd>& fds,
-                   bool& has_proc) {
+                   const WatchPlan& watch, Built& built) {
   umask(0);
   if (mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) return Errno("make private");
   if (mount("krux", kBuildPath, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC,
@@ -134,8 +140,9 @@ Result<void> Build(const TemplateSpec& spec, const std::string& work_path,
     return Errno("mount root");
   }
   KRUX_TRY(MakeFile(Inside(kCanaryPath), "canary\n"));
+  if (!spec.secrets.empty()) KRUX_TRY(MakeMasks(kBuildPath));
   KRUX_TRY(AttachTrees(mounts, fds));
-  if (spec.work_class == WorkClass::kExec) KRUX_TRY(Furnish(has_proc));
+  if (spec.work_class == WorkClass::kExec) KRUX_TRY(Furnish(built.has_proc));
   KRUX_TRY(MakeDirectory(Inside(work_path)));
   KRUX_TRY(Attach(fds[0].get(), Inside(work_path)));
   if (mount(nullptr, kBuildPath, nullptr,
@@ -148,17 +155,24 @@ Result<void> Build(const TemplateSpec& spec, const std::string& work_path,
   if (chdir("/") != 0) return Errno("enter root");
   if (spec.work_class == WorkClass::kExec && spec.work_writable)
     KRUX_TRY(RefuseSetuidFiles(work_path));
+  if (!spec.secrets.empty()) built.hidden = KRUX_TRY(HideSecrets(spec, work_path, watch));
   return {};
 }
 
-cbor::Bytes EncodeBuilt(const Result<void>& built, bool has_proc) {
-  if (built) return cbor::Encode(cbor::Map{{"has_proc", has_proc}});
-  return cbor::Encode(cbor::Map{{"errno", static_cast<unsigned>(built.error().sys_errno)},
-                                {"code", ToInt(built.error().code)},
-                                {"message", built.error().message}});
+Result<void> SendBuilt(const Channel& channel, const Result<void>& result, const Built& built) {
+  if (!result) {
+    return channel.Send(
+        cbor::Encode(cbor::Map{{"errno", static_cast<unsigned>(result.error().sys_errno)},
+                               {"code", ToInt(result.error().code)},
+                               {"message", result.error().message}}));
+  }
+  const int fds[] = {built.hidden.watch.fd()};
+  return channel.Send(
+      cbor::Encode(cbor::Map{{"has_proc", built.has_proc}, {"masks", built.hidden.masks}}),
+      built.hidden.watch.valid() ? std::span<const int>(fds) : std::span<const int>());
 }
 
-Result<bool> DecodeBuilt(const Packet& packet) {
+Result<void> TakeBuilt(Packet& packet, Template& made) {
   const cbor::Value value = KRUX_TRY(cbor::Decode(packet.bytes));
   cbor::MapReader r(value, "template");
   if (r.Has("message")) {
@@ -166,7 +180,13 @@ Result<bool> DecodeBuilt(const Packet& packet) {
     error.code = static_cast<ExitCode>(r.Uint("code", 255));
     return std::unexpected(std::move(error));
   }
-  return r.Boolean("has_proc");
+  made.has_proc = r.Boolean("has_proc");
+  made.masks = r.Uint("masks", kMaxMasks);
+  KRUX_TRY(r.Finish());
+  if (packet.fds.size() == 1) made.watch = Channel(std::move(packet.fds[0]));
+  if (made.watch.valid() == made.spec.secrets.empty())
+    return Fail(ExitCode::kSandbox, "mount", "the template came without its watch");
+  return {};
 }
 
 // Of the file system's own options those that bound what it shows or holds: proc(5), tmpfs(5).
@@ -243,10 +263,10 @@ std::vector<std::string> NormaliseMountinfo(const std::string& mountinfo) {
 Result<TemplateBuilder> TemplateBuilder::Start(const TemplateSpec& spec,
                                                const std::string& work_path,
                                                const mountwire::Mounts& mounts,
-                                               std::vector<UniqueFd> fds, bool rootless) {
+                                               std::vector<UniqueFd> fds, const WatchPlan& watch) {
   if (fds.empty()) return Fail(ExitCode::kSandbox, "mount", "mountd sent no work mount");
   // Without the map a new file would belong to the worker's outer id, which is nobody's.
-  if (spec.work_class == WorkClass::kWrite && !rootless && mounts.idmap == "none") {
+  if (spec.work_class == WorkClass::kWrite && !watch.rootless && mounts.idmap == "none") {
     return Fail(ExitCode::kSandbox, "mount",
                 "the file system of `" + work_path +
                     "` cannot map file owners, so new files would not belong to the caller; use a "
@@ -255,9 +275,9 @@ Result<TemplateBuilder> TemplateBuilder::Start(const TemplateSpec& spec,
   auto [ours, theirs] = KRUX_TRY(Channel::Pair());
   Cloned child = KRUX_TRY(CloneProcess(CLONE_NEWNS, -1));
   if (child.pid == 0) {
-    bool has_proc = false;
-    const Result<void> built = Build(spec, work_path, mounts, fds, has_proc);
-    (void)theirs.Send(EncodeBuilt(built, has_proc));
+    Built built;
+    const Result<void> result = Build(spec, work_path, mounts, fds, watch, built);
+    (void)SendBuilt(theirs, result, built);
     for (;;)
       pause();  // the namespace is taken from /proc/<pid>/ns/mnt, then this process is killed
   }
@@ -270,7 +290,8 @@ Result<TemplateBuilder> TemplateBuilder::Start(const TemplateSpec& spec,
   builder.made_.spec = spec;
   builder.made_.work_path = work_path;
   builder.made_.disk = mounts.disk;
-  builder.made_.idmap = rootless ? "child" : mounts.idmap;
+  builder.made_.tag = mounts.tag;
+  builder.made_.idmap = watch.rootless ? "child" : mounts.idmap;
   for (const mountwire::Mounts::Tree& tree : mounts.trees) {
     if (tree.kind == "absent") builder.made_.absent.push_back(tree.path);
   }
@@ -284,14 +305,14 @@ TemplateBuilder::~TemplateBuilder() {
 }
 
 Result<Template> TemplateBuilder::Finish(int proc_fd) {
-  const Result<Packet> packet = answer_.ReceiveWithin(0, 0);
+  Result<Packet> packet = answer_.ReceiveWithin(0, 1);
   if (!packet && packet.error().code == ExitCode::kTimeout) {
     return Fail(ExitCode::kSandbox, "mount",
                 "the work directory was not ready in 20 seconds; nothing ran");
   }
   if (!packet || packet->eof)
     return Fail(ExitCode::kSandbox, "mount", "the template builder ended early");
-  made_.has_proc = KRUX_TRY(DecodeBuilt(*packet));
+  KRUX_TRY(TakeBuilt(*packet, made_));
   const UniqueFd dir = KRUX_TRY(OpenProcPid(proc_fd, pid_));
   made_.mount_ns = UniqueFd(openat(dir.get(), "ns/mnt", O_RDONLY | O_CLOEXEC));
   if (!made_.mount_ns.valid()) return SysError(ExitCode::kSandbox, "open mount namespace", errno);

@@ -4,7 +4,7 @@
 // call.
 //
 //   TemplateBuilder builder = KRUX_TRY(TemplateBuilder::Start(spec, work_path, mounts, fds,
-//   rootless)); … poll builder.fd() … Template t = KRUX_TRY(builder.Finish(proc_fd));
+//   watch)); … poll builder.fd() … Template t = KRUX_TRY(builder.Finish(proc_fd));
 //   setns(t.mount_ns.get(), CLONE_NEWNS);   // then clone3
 #pragma once
 
@@ -14,6 +14,7 @@
 #include "base/channel.h"
 #include "base/pidfd.h"
 #include "base/unique_fd.h"
+#include "sandbox/masks.h"
 #include "sandbox/mount_wire.h"
 #include "sandbox/spec.h"
 
@@ -36,6 +37,10 @@ struct Template {
   UniqueFd mount_ns;
   std::vector<std::string> mounts;  // NormaliseMountinfo of the tree as built
   std::vector<std::string> absent;  // program trees the host does not have
+  uint64_t tag = 0;                 // of the BuildTemplate that it came from
+  uint64_t masks = 0;               // over what is secret in WORK, among `mounts`
+  Channel watch;                    // armed; not valid where the policy names no secret, and moved
+  uint64_t watch_id = 0;            // to Watches, under this name; 0: none
 };
 
 // The trees to ask mountd for: the profile's, and for programs the device nodes.
@@ -48,7 +53,7 @@ class TemplateBuilder {
   // `fds` as mountwire::Mounts carries them.
   static Result<TemplateBuilder> Start(const TemplateSpec& spec, const std::string& work_path,
                                        const mountwire::Mounts& mounts, std::vector<UniqueFd> fds,
-                                       bool rootless);
+                                       const WatchPlan& watch);
   TemplateBuilder(TemplateBuilder&&) noexcept = default;
   TemplateBuilder& operator=(TemplateBuilder&&) = delete;
   ~TemplateBuilder();
@@ -56,6 +61,7 @@ class TemplateBuilder {
   int fd() const { return answer_.fd(); }  // readable when there is something to finish
   uint64_t deadline_ns() const { return deadline_ns_; }
   uint64_t tag() const { return tag_; }
+  pid_t pid() const { return pid_; }
   // Call once, when fd() is readable or the deadline has passed. `proc_fd`: spawnd's own proc
   // mount.
   Result<Template> Finish(int proc_fd);

@@ -24,8 +24,10 @@ std::string FirstMissing(const std::string& options, const std::vector<std::stri
 // A mount may be more than one of these (a WORK inside a program tree): one that fits is enough,
 // each is safe by itself.
 std::vector<std::vector<std::string>> Allowed(const TemplateSpec& spec, const std::string& work,
-                                              const std::string& point, const std::string& type) {
+                                              const std::string& point, const std::string& type,
+                                              bool mask) {
   std::vector<std::vector<std::string>> allowed;
+  if (mask) return {{"nosuid", "nodev", "noexec", "ro"}};
   if (Below(point, work)) {
     std::vector<std::string> wanted = {"nosuid", "nodev"};
     if (!spec.work_writable) wanted.emplace_back("ro");
@@ -45,7 +47,8 @@ std::vector<std::vector<std::string>> Allowed(const TemplateSpec& spec, const st
 }  // namespace
 
 Result<void> CheckTemplateMounts(const TemplateSpec& spec, const std::string& work_path,
-                                 const std::vector<std::string>& mounts) {
+                                 const std::vector<std::string>& mounts, uint64_t masks) {
+  uint64_t found = 0;
   const std::string work = AsInMountinfo(work_path);
   bool has_work = false;
   for (const std::string& mount : mounts) {
@@ -53,7 +56,9 @@ Result<void> CheckTemplateMounts(const TemplateSpec& spec, const std::string& wo
     const std::string point(fields.Word()), type(fields.Word()), options(fields.Word());
     has_work = has_work || point == work;
     std::string missing;
-    for (const std::vector<std::string>& wanted : Allowed(spec, work, point, type)) {
+    const bool mask = IsMaskLine(mount, work_path);
+    if (mask) ++found;
+    for (const std::vector<std::string>& wanted : Allowed(spec, work, point, type, mask)) {
       missing = FirstMissing(options, wanted);
       if (missing.empty()) break;
     }
@@ -65,7 +70,21 @@ Result<void> CheckTemplateMounts(const TemplateSpec& spec, const std::string& wo
   }
   if (!has_work)
     return Fail(ExitCode::kSandbox, "mount", "mount: the work directory is not in the template");
+  if (found != masks) {
+    return Fail(ExitCode::kSandbox, "mount",
+                "mount: " + std::to_string(masks) + " secrets were to be hidden and " +
+                    std::to_string(found) + " are; nothing ran");
+  }
   return {};
+}
+
+bool IsMaskLine(const std::string& mount, const std::string& work_path) {
+  Cutter fields(mount);
+  const std::string point(fields.Word()), type(fields.Word());
+  fields.Word();  // options
+  const std::string_view root = fields.Word();
+  return type == "tmpfs" && (root == kMaskFile || root == kMaskDirectory) &&
+         Below(point, AsInMountinfo(work_path));
 }
 
 }  // namespace krux::sandbox

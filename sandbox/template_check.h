@@ -14,9 +14,13 @@ namespace krux::sandbox {
 
 // `mounts`: lines of NormaliseMountinfo. Every mount is nosuid; everything but the device nodes is
 // nodev; everything but a WORK that is granted for writing is ro; WORK is noexec unless granted for
-// executing, so are the root and the decoy /proc. Code kSandbox, stage "mount", names the first
+// executing, so are the root and the decoy /proc; and `masks` of them lie over something in WORK,
+// read-only whatever WORK is. Code kSandbox, stage "mount", names the first
 // that is not.
 Result<void> CheckTemplateMounts(const TemplateSpec& spec, const std::string& work_path,
-                                 const std::vector<std::string>& mounts);
+                                 const std::vector<std::string>& mounts, uint64_t masks);
+
+// Is this line one of a mask over something in WORK?
+bool IsMaskLine(const std::string& mount, const std::string& work_path);
 
 }  // namespace krux::sandbox

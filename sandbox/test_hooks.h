@@ -21,7 +21,8 @@ namespace krux::sandbox {
   X(kSeccompI386, "seccomp_i386")     /* the filter lets every 32-bit call through */  \
   X(kSeccompX32, "seccomp_x32")       /* … every x32 number */                         \
   X(kLoopback, "loopback")            /* the worker's own loopback device is up */     \
-  X(kHostRoot, "host_root")           /* the root is the host's, not the session's template */
+  X(kHostRoot, "host_root")           /* the root is the host's, not the template */   \
+  X(kOneMask, "one_mask")             /* the first secret of a template is not hidden */
 
 enum Weakening : uint32_t {
 #define X(enumerator, word) enumerator,

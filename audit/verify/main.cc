@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <string>
 
+#include "audit/verify/claims.h"
 #include "audit/verify/verify.h"
 
 namespace krux::audit::verify {
@@ -13,9 +14,11 @@ namespace {
 constexpr int kUsageExit = 64;
 constexpr char kUsage[] =
     "usage: krux-verify [--key FILE] [--expected-head HEX] [--live] [--json] DIR\n"
+    "       krux-verify claims\n"
     "Judges the audit log in DIR: every checksum, link, body, opening and signature.\n"
     "exit: 0 ok, 1 tampered, 2 incomplete (a torn end, or records not signed yet), 3 cannot "
-    "verify\n";
+    "verify\n"
+    "`claims` prints what krux claims, what shows it, and the code on which that was checked.\n";
 
 const char* ClassName(Exit cls) {
   switch (cls) {
@@ -87,6 +90,10 @@ void PrintText(const Report& report) {
 }
 
 int Main(int argc, char** argv) {
+  if (argc == 2 && std::string(argv[1]) == "claims") {
+    std::fputs(kClaims, stdout);
+    return 0;
+  }
   static const option kOptions[] = {
       {"key", required_argument, nullptr, 'k'}, {"expected-head", required_argument, nullptr, 'e'},
       {"live", no_argument, nullptr, 'l'},      {"json", no_argument, nullptr, 'j'},

@@ -148,7 +148,18 @@ void FakeSpawnd::Handle(sandbox::wire::Request request) {
     if (fail_template)
       return Send(sandbox::Failed{
           build->tag, {}, {ExitCode::kSandbox, 0, "mount", "cannot clone"}, "mount", {}});
-    return Send(sandbox::TemplateBuilt{build->tag, "none"});
+    if (hold_template) {
+      held_.push_back([this, copy = *build] { Build(copy); });
+      return;
+    }
+    return Build(*build);
+  }
+  if (auto* drop = std::get_if<wire::DropTemplates>(&request)) {
+    trace_.Add("drop templates");
+    std::erase_if(built_, [&](const Key& key) {
+      return std::get<0>(key) == drop->session_id && std::get<1>(key) <= drop->generation;
+    });
+    return;
   }
   if (auto* spawned = std::get_if<wire::SpawnCall>(&request)) {
     {
@@ -156,6 +167,11 @@ void FakeSpawnd::Handle(sandbox::wire::Request request) {
       spec_digest_ = Sha256(cbor::Encode(sandbox::ToValue(spawned->spec)));
     }
     trace_.Add("spawn");
+    const sandbox::Spec& spec = spawned->spec;
+    if (!built_.contains({spec.session_id, spec.generation, spec.work_class})) {
+      return Send(sandbox::Failed{
+          0, spec.call_id, {ExitCode::kSandbox, 0, "mount", "no such template"}, "mount", {}});
+    }
     if (fail_spawn) {
       return Send(sandbox::Failed{0,
                                   spawned->spec.call_id,
@@ -163,21 +179,15 @@ void FakeSpawnd::Handle(sandbox::wire::Request request) {
                                   "landlock",
                                   {}});
     }
-    if (hold_ready) return;
-    sandbox::Receipt receipt;
-    receipt["no_new_privs"] = {true, sandbox::Evidence::kKernel};
-    const UniqueFd null(open("/dev/null", O_RDONLY | O_CLOEXEC));
-    trace_.Add("ready");
-    sandbox::Ready ready;
-    ready.call_id = spawned->spec.call_id;
-    ready.receipt = receipt;
-    return Send(std::move(ready), null.get());
+    if (!hold_ready) return BeReady(spec.call_id);
+    held_ready_.push_back(spec.call_id);
+    return;
   }
   if (auto* go = std::get_if<wire::GoCall>(&request)) {
     const bool hold = hold_done;  // the test may go on from the next line
     trace_.Add("go");
     if (hold)
-      held_.push_back(go->call_id);
+      held_done_.push_back(go->call_id);
     else
       Finish(go->call_id, end);
     return;
@@ -188,8 +198,33 @@ void FakeSpawnd::Handle(sandbox::wire::Request request) {
   }
 }
 
+void FakeSpawnd::BeReady(const cbor::Bytes& call_id) {
+  sandbox::Receipt receipt;
+  receipt["no_new_privs"] = {true, sandbox::Evidence::kKernel};
+  const UniqueFd null(open("/dev/null", O_RDONLY | O_CLOEXEC));
+  trace_.Add("ready");
+  sandbox::Ready ready;
+  ready.call_id = call_id;
+  ready.receipt = receipt;
+  Send(std::move(ready), null.get());
+}
+
+void FakeSpawnd::ReleaseReady() {
+  for (const cbor::Bytes& call_id : std::exchange(held_ready_, {})) BeReady(call_id);
+}
+
+void FakeSpawnd::Build(const sandbox::wire::BuildTemplate& build) {
+  built_.insert({build.spec.session_id, build.spec.generation, build.spec.work_class});
+  trace_.Add("template built");
+  Send(sandbox::TemplateBuilt{build.tag, "none"});
+}
+
+void FakeSpawnd::ReleaseTemplates() {
+  for (const auto& build : std::exchange(held_, {})) build();
+}
+
 void FakeSpawnd::FinishHeld() {
-  for (const cbor::Bytes& id : std::exchange(held_, {})) Finish(id, end);
+  for (const cbor::Bytes& id : std::exchange(held_done_, {})) Finish(id, end);
 }
 
 cbor::Bytes FakeSpawnd::LastSpecDigest() {

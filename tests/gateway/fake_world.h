@@ -23,8 +23,10 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <thread>
+#include <tuple>
 #include <vector>
 
 #include "audit/carry.h"
@@ -111,7 +113,8 @@ class FakeSpawnd {
   std::atomic<uid_t> work_uid{getuid()};
   std::atomic<bool> refuse_work{false};
   std::atomic<bool> fail_template{false};
-  std::atomic<bool> fail_spawn{false};  // Failed with layer "landlock"
+  std::atomic<bool> hold_template{false};  // answers only at ReleaseTemplates()
+  std::atomic<bool> fail_spawn{false};     // Failed with layer "landlock"
   std::atomic<bool> hold_ready{false};
   std::atomic<bool> hold_done{false};
   std::atomic<bool> mute{false};  // takes everything, says nothing
@@ -121,6 +124,9 @@ class FakeSpawnd {
   // The calls held back by hold_done end; runs on the world's thread.
   void FinishHeld();
   void Die();
+  // The templates held back so far are built; runs on the world's thread.
+  void ReleaseTemplates();
+  void ReleaseReady();  // the same for hold_ready
   // SHA-256 of the CBOR of the Spec that came last.
   cbor::Bytes LastSpecDigest();
   // What came with the Spec that came last; none: no descriptor.
@@ -132,10 +138,17 @@ class FakeSpawnd {
   void KeepInput(const std::vector<UniqueFd>& fds);
   void Send(const sandbox::Event& event, int fd = -1);
   void Finish(const cbor::Bytes& call_id, sandbox::Done::End how);
+  void Build(const sandbox::wire::BuildTemplate& build);
+  void BeReady(const cbor::Bytes& call_id);
+  std::vector<cbor::Bytes> held_ready_;
+  // (session, generation, class), as the real one keeps them.
+  using Key = std::tuple<cbor::Bytes, uint64_t, sandbox::WorkClass>;
+  std::set<Key> built_;
+  std::deque<std::function<void()>> held_;
   Trace& trace_;
   Channel channel_;
   EventSource source_;
-  std::deque<cbor::Bytes> held_;  // call ids
+  std::deque<cbor::Bytes> held_done_;  // call ids
   std::mutex mutex_;
   cbor::Bytes spec_digest_;
   std::optional<std::string> input_;

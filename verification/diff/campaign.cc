@@ -1,5 +1,6 @@
 #include "verification/diff/campaign.h"
 
+#include <algorithm>
 #include <cinttypes>
 #include <cstdio>
 #include <filesystem>
@@ -16,6 +17,21 @@ constexpr size_t kBatchEvents = 40'000;
 std::string ReadFile(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
   return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+}
+
+// Folders stand for the files in them.
+std::vector<std::string> FilesOf(const std::vector<std::string>& paths) {
+  std::vector<std::string> files;
+  for (const std::string& path : paths) {
+    if (!std::filesystem::is_directory(path)) {
+      files.push_back(path);
+      continue;
+    }
+    for (const auto& entry : std::filesystem::directory_iterator(path))
+      files.push_back(entry.path().string());
+  }
+  std::sort(files.begin(), files.end());
+  return files;
 }
 
 // Gathers runs and sends them off in batches.
@@ -47,7 +63,7 @@ class Sender {
 
 std::string FileBatches(const Campaign& campaign, const std::function<bool(Batch&)>& take) {
   Sender sender(campaign.oracle, take);
-  for (const std::string& path : campaign.inputs) {
+  for (const std::string& path : FilesOf(campaign.inputs)) {
     const std::string bytes = ReadFile(path);
     sender.Add(RunOf({reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size()}));
   }
@@ -123,8 +139,9 @@ bool Compare(const Campaign& campaign) {
   return missing.empty();
 }
 
-bool Replay(const std::vector<std::string>& files, const std::string& oracle) {
-  bool good = true;
+bool Replay(const std::vector<std::string>& paths, const std::string& oracle) {
+  const std::vector<std::string> files = FilesOf(paths);
+  bool good = !files.empty();
   for (const std::string& path : files) {
     Regression regression;
     const std::string error = ReadRegression(ReadFile(path), regression);
@@ -150,6 +167,28 @@ bool Replay(const std::vector<std::string>& files, const std::string& oracle) {
   }
   if (good) std::printf("diff: %zu kept regressions, every answer as recorded\n", files.size());
   return good;
+}
+
+bool AnswerEvents(const std::string& path, const std::string& oracle) {
+  const std::string text = ReadFile(path);
+  Batch batch;
+  std::string comments, error;
+  std::vector<Event> events;
+  for (size_t at = 0, end = 0; at < text.size() && error.empty(); at = end + 1) {
+    end = std::min(text.find('\n', at), text.size());
+    const std::string line = text.substr(at, end - at);
+    if (line.starts_with("#")) comments += (comments.empty() ? "" : "\n") + line;
+    if (line.empty() || line.starts_with("#") || line.starts_with("  => ")) continue;
+    error = FromText(line, events.emplace_back());
+  }
+  batch.Add(events);
+  if (error.empty()) error = Ask(oracle, batch);
+  if (!error.empty()) return std::fprintf(stderr, "%s: %s\n", path.c_str(), error.c_str()), false;
+  std::fputs(WriteRegression({events, batch.answers},
+                             comments.substr(std::min<size_t>(comments.size(), 2)))
+                 .c_str(),
+             stdout);
+  return true;
 }
 
 }  // namespace krux::diff

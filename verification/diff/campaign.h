@@ -17,7 +17,7 @@ struct Campaign {
   std::string oracle;
   uint64_t seed = 1;
   uint64_t events = 1'000'000;      // of the random runs
-  std::vector<std::string> inputs;  // files of bytes for the decoder: a fuzzer's corpus
+  std::vector<std::string> inputs;  // files or folders of bytes for the decoder
   std::string regressions;          // folder that takes what differs
 };
 
@@ -31,6 +31,9 @@ std::string RandomBatches(const std::string& oracle, uint64_t seed, uint64_t eve
 bool Compare(const Campaign& campaign);
 
 // The kept regressions against their recorded answers and, where an oracle is given, against it.
-bool Replay(const std::vector<std::string>& files, const std::string& oracle);
+bool Replay(const std::vector<std::string>& paths, const std::string& oracle);
+
+// Prints the events of a file with the oracle's answers behind each: a new regression.
+bool AnswerEvents(const std::string& path, const std::string& oracle);
 
 }  // namespace krux::diff

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 #include <iterator>
+#include <utility>
 
 namespace krux::diff {
 namespace {
@@ -297,8 +298,8 @@ void Decoder::Confinement(krux_call& call) {
       footprint.readable = Byte();
       break;
     default:
-      footprint.readable = 0;
-      footprint.network = false;
+      footprint.readable |= KRUX_UNTRUSTED;
+      footprint.network = true;
       break;
   }
 }
@@ -333,7 +334,7 @@ krux_call Decoder::Call(const Memory& memory) {
   call.scopes = call.inside = 1u | 1u << (scopes & 31);
   if (scopes >= 224) call.inside = 1u << (scopes & 7);
   if (scopes >= 236) call.inside = 0;
-  if (scopes >= 242) call.scopes = 0;
+  if (scopes >= 242) std::swap(call.scopes, call.inside);
   if (scopes >= 250) call.scopes = static_cast<uint32_t>(Raw());
   if (scopes >= 253) call.inside = call.scopes | static_cast<uint32_t>(Raw());
   Confinement(call);
@@ -378,12 +379,17 @@ krux_state Decoder::State(Memory& memory) {
   Copy(memory.left, state.remaining);
   memory.policy = state.policy;
   memory.last_nonce = Byte() & 31;
-  Words(memory.call.digest);
+  memory.call = Call(memory);
+  memory.granted = true;
   state.last_nonce = memory.last_nonce;
   // Either a few tickets in any slots, or one in every slot but perhaps one.
   const uint8_t tickets = Byte();
   if (tickets < 160) {
-    for (int i = 0; i < (tickets & 3); ++i) state.tickets[Byte() & 15] = Ticket(memory);
+    for (int i = 0; i < (tickets & 3); ++i) {
+      krux_ticket& ticket = state.tickets[Byte() & 15];
+      ticket = Ticket(memory);
+      if (tickets >= 128) ticket.kind = KRUX_TICKET_KINDS + (tickets >> 2 & 1);
+    }
     return state;
   }
   for (uint64_t i = 0; i < KRUX_TICKETS; ++i) {

@@ -91,14 +91,16 @@ std::vector<Event> RunOf(std::span<const uint8_t> bytes) {
   return events;
 }
 
-std::vector<Event> RandomRun(uint64_t seed, uint64_t run) {
+std::vector<uint8_t> RandomBytes(uint64_t seed, uint64_t run) {
   Random random(seed * 0x100000001b3 + run);
   random.Next();
   std::vector<uint8_t> bytes(64 + random.Below(4000));
   for (uint8_t& byte : bytes) byte = static_cast<uint8_t>(random.Next() >> 32);
   bytes[0] = Decoder::TagOf(Kind::kBegin);
   bytes[1] = 0;
-  return RunOf(bytes);
+  return bytes;
 }
+
+std::vector<Event> RandomRun(uint64_t seed, uint64_t run) { return RunOf(RandomBytes(seed, run)); }
 
 }  // namespace krux::diff

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <span>
 #include <vector>
 
 #include "verification/diff/event.h"
@@ -20,6 +21,7 @@ void EverySingleStep(const std::function<void(const std::vector<Event>&)>& take)
 // At most 200 events of one run: random bytes through the decoder. A run leaves no session as the
 // run before it left it: it opens with an empty `begin` for each of the sixteen.
 std::vector<Event> RandomRun(uint64_t seed, uint64_t run);
+std::vector<uint8_t> RandomBytes(uint64_t seed, uint64_t run);
 
 // The same opening for bytes from elsewhere.
 std::vector<Event> RunOf(std::span<const uint8_t> bytes);

@@ -1,7 +1,9 @@
 #include "verification/diff/machine.h"
 
 #include <dlfcn.h>
+#include <sys/mman.h>
 
+#include <cstdlib>
 #include <cstring>
 
 namespace krux::diff {
@@ -43,14 +45,35 @@ uint64_t Fnv1a(const uint8_t* bytes, size_t size) {
   return hash;
 }
 
-// Arrays that are handed to a kernel stand before words that no event holds: a kernel that reads or
-// writes one too many shows.
-template <int N>
-struct Guarded {
-  uint64_t words[N];
-  uint64_t beyond[2] = {0x1badb002deadbeef, 0x2badb002deadbeef};
-  explicit Guarded(const uint64_t (&from)[N]) { std::memcpy(words, from, sizeof words); }
+// What is handed to a kernel ends where memory ends: one word too many is the end of the process.
+class Fence {
+ public:
+  explicit Fence(size_t bytes) {
+    const size_t page = 4096, whole = (bytes + page - 1) / page * page;
+    void* at =
+        mmap(nullptr, whole + page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (at == MAP_FAILED || mprotect(static_cast<char*>(at) + whole, page, PROT_NONE) != 0)
+      std::abort();
+    end_ = static_cast<char*>(at) + whole;
+  }
+  template <typename T>
+  T* Put(const T& value) const {
+    return static_cast<T*>(std::memcpy(end_ - sizeof value, &value, sizeof value));
+  }
+
+ private:
+  char* end_;
 };
+
+template <size_t N>
+const uint64_t* Fenced(const uint64_t (&words)[N], int which) {
+  static const Fence fences[] = {Fence(sizeof words), Fence(sizeof words)};
+  struct All {
+    uint64_t words[N];
+  } all;
+  std::memcpy(all.words, words, sizeof words);
+  return fences[which].Put(all)->words;
+}
 
 }  // namespace
 
@@ -109,10 +132,10 @@ Result Result::FromWire(const uint8_t* bytes) {
 }
 
 Kernel Shipped() {
-  return {krux_decide,        krux_step_call,    krux_step_attenuate, krux_step_lockdown,
-          krux_step_charge,   krux_step_taint,   krux_step_grant,     krux_step_revoke,
-          krux_step_delegate, krux_state_begin,  krux_policy_meet,    krux_policy_within,
-          krux_policy_top,    krux_policy_level, krux_encode_state};
+  return {krux_decide,        krux_step_call,    krux_step_attenuate,   krux_step_lockdown,
+          krux_step_charge,   krux_step_taint,   krux_step_grant,       krux_step_revoke,
+          krux_step_delegate, krux_state_begin,  krux_policy_meet,      krux_policy_within,
+          krux_policy_top,    krux_policy_level, krux_policy_set_level, krux_encode_state};
 }
 
 Kernel Loaded(const std::string& path, std::string& error) {
@@ -142,17 +165,18 @@ Kernel Loaded(const std::string& path, std::string& error) {
   find(kernel.within, "krux_policy_within");
   find(kernel.top, "krux_policy_top");
   find(kernel.level, "krux_policy_level");
+  find(kernel.set_level, "krux_policy_set_level");
   find(kernel.encode, "krux_encode_state");
   return kernel;
 }
 
 Machine::Machine(const Kernel& kernel) : kernel_(kernel) {}
 
-Result Machine::Decision(const Event& event) {
-  krux_state& state = sessions_[event.session];
+Result Machine::Decision(const Event& event, krux_state& state) {
   krux_decision decision;
-  // What the kernel does not set must show.
-  std::memset(&decision, 0xee, sizeof decision);
+  // What the kernel does not set must show: once all ones, once all zeros.
+  std::memset(&decision, scratch_, sizeof decision);
+  scratch_ = static_cast<uint8_t>(~scratch_);
   if (event.kind == Kind::kCall) {
     kernel_.call(&state, &event.call, event.now_ms, &decision);
   } else {
@@ -168,31 +192,31 @@ Result Machine::Decision(const Event& event) {
 }
 
 Result Machine::Apply(const Event& event) {
-  krux_state& state = sessions_[event.session];
-  const Guarded amounts(event.amounts);
-  const Guarded session_id(event.session_id);
-  const Guarded policy_id(event.policy_id);
+  static const Fence for_state(sizeof(krux_state));
+  krux_state& state = *for_state.Put(sessions_[event.session]);
+  const uint64_t* amounts = Fenced(event.amounts, 0);
+  const uint64_t* session_id = Fenced(event.session_id, 0);
+  const uint64_t* policy_id = Fenced(event.policy_id, 1);
   Result result;
   switch (event.kind) {
     case Kind::kBegin:
-      kernel_.begin(&state, &event.policy, amounts.words, session_id.words, policy_id.words);
+      kernel_.begin(&state, &event.policy, amounts, session_id, policy_id);
       break;
     case Kind::kLoad:
       state = event.state;
       break;
     case Kind::kCall:
     case Kind::kDecide:
-      result = Decision(event);
+      result = Decision(event, state);
       break;
     case Kind::kAttenuate:
-      kernel_.attenuate(&state, &event.policy, event.has_limits ? amounts.words : nullptr,
-                        policy_id.words);
+      kernel_.attenuate(&state, &event.policy, event.has_limits ? amounts : nullptr, policy_id);
       break;
     case Kind::kLockdown:
       kernel_.lockdown(&state);
       break;
     case Kind::kCharge:
-      kernel_.charge(&state, amounts.words);
+      kernel_.charge(&state, amounts);
       break;
     case Kind::kTaint:
       kernel_.taint(&state, event.legs);
@@ -204,8 +228,8 @@ Result Machine::Apply(const Event& event) {
       result.returned = kernel_.revoke(&state, event.nonce) ? 1 : 0;
       break;
     case Kind::kDelegate:
-      result.returned = kernel_.delegate(&state, &sessions_[event.child], &event.policy,
-                                         amounts.words, session_id.words, policy_id.words)
+      result.returned = kernel_.delegate(&state, &sessions_[event.child], &event.policy, amounts,
+                                         session_id, policy_id)
                             ? 1
                             : 0;
       result.extra = HashOf(sessions_[event.child]);
@@ -225,6 +249,7 @@ Result Machine::Apply(const Event& event) {
       result.extra = HashOf(kernel_.meet(&event.policy, &event.other));
       break;
   }
+  sessions_[event.session] = state;
   result.exposure = state.exposure;
   result.state = HashOf(state);
   return result;

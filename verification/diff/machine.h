@@ -29,6 +29,7 @@ struct Kernel {
   decltype(&krux_policy_within) within;
   decltype(&krux_policy_top) top;
   decltype(&krux_policy_level) level;
+  decltype(&krux_policy_set_level) set_level;
   decltype(&krux_encode_state) encode;
 };
 Kernel Shipped();
@@ -62,9 +63,10 @@ class Machine {
   const krux_state& session(int index) const { return sessions_[index]; }
 
  private:
-  Result Decision(const Event& event);
+  Result Decision(const Event& event, krux_state& state);
 
   Kernel kernel_;
+  uint8_t scratch_ = 0xff;
   std::array<krux_state, kSessions> sessions_{};
 };
 

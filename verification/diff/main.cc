@@ -1,4 +1,4 @@
-// krux_diff run|replay|mutants: the shipped policy kernel against its extracted model.
+// krux_diff run|replay|answer|mutants: the shipped policy kernel against its extracted model.
 //
 //   krux_diff run --oracle krux_oracle --seed 7 --events 1000000
 //   krux_diff replay verification/diff/regressions/*.events
@@ -11,6 +11,7 @@
 
 #include "base/exit_code.h"
 #include "verification/diff/campaign.h"
+#include "verification/diff/mutants.h"
 
 namespace krux::diff {
 namespace {
@@ -19,12 +20,16 @@ int Usage() {
   std::fprintf(stderr,
                "usage: krux_diff run --oracle FILE [--seed N] [--events N] [--regressions DIR] "
                "[INPUT…]\n"
-               "       krux_diff replay [--oracle FILE] FILE…\n");
+               "       krux_diff replay [--oracle FILE] FILE…\n"
+               "       krux_diff answer --oracle FILE EVENTS\n"
+               "       krux_diff mutants --oracle FILE --source DIR [--seed N] [--events N] "
+               "[--count N|--all]\n");
   return 64;
 }
 
 struct Arguments {
   Campaign campaign;
+  MutantPlan plan;
   std::vector<std::string> files;
   bool good = true;
 };
@@ -37,14 +42,22 @@ Arguments Parse(int argc, char** argv) {
       arguments.files.push_back(word);
       continue;
     }
+    if (word == "--all") {
+      arguments.plan.count = 0;
+      continue;
+    }
     if (++i == argc) return arguments.good = false, arguments;
     const char* value = argv[i];
     if (word == "--oracle") {
-      arguments.campaign.oracle = value;
+      arguments.campaign.oracle = arguments.plan.oracle = value;
     } else if (word == "--seed") {
-      arguments.campaign.seed = std::strtoull(value, nullptr, 10);
+      arguments.campaign.seed = arguments.plan.seed = std::strtoull(value, nullptr, 10);
     } else if (word == "--events") {
-      arguments.campaign.events = std::strtoull(value, nullptr, 10);
+      arguments.campaign.events = arguments.plan.events = std::strtoull(value, nullptr, 10);
+    } else if (word == "--count") {
+      arguments.plan.count = std::atoi(value);
+    } else if (word == "--source") {
+      arguments.plan.source = value;
     } else if (word == "--regressions") {
       arguments.campaign.regressions = value;
     } else {
@@ -62,6 +75,10 @@ int Main(int argc, char** argv) {
   if (command == "replay") return Replay(arguments.files, arguments.campaign.oracle) ? 0 : 1;
   if (arguments.campaign.oracle.empty()) return Usage();
   arguments.campaign.inputs = arguments.files;
+  if (command == "mutants" && !arguments.plan.source.empty())
+    return KillMutants(arguments.plan) ? 0 : 1;
+  if (command == "answer" && arguments.files.size() == 1)
+    return AnswerEvents(arguments.files[0], arguments.campaign.oracle) ? 0 : 1;
   if (command == "run") return Compare(arguments.campaign) ? 0 : 1;
   return Usage();
 }
