@@ -161,6 +161,9 @@ class SecretWatch {
   }
 
   Result<void> WalkAll() {
+    if (const policy::Membership all = policy::CheckSecret(secrets_, work_); all.inside)
+      return Fail(ExitCode::kDenied, "watch",
+                  Quote(work_) + " is secret as a whole (" + all.rule + "); no program runs in it");
     UniqueFd top(open(work_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     if (!top.valid()) return SysError(ExitCode::kSandbox, "open " + Quote(work_), errno);
     entries_ = 0;

@@ -190,16 +190,20 @@ Result<WorkOpened> SpawndHarness::OpenWork(const std::string& dir) {
   KRUX_TRY(ours.Send(std::span(&byte, 1), fds));
   KRUX_TRY(client_->OpenWork(++tag_, theirs.TakeFd()));
   Event event = KRUX_TRY(Wait());
+  while (std::holds_alternative<MasksLost>(event))
+    event = KRUX_TRY(Wait());  // of an older template
   if (auto* failed = std::get_if<Failed>(&event)) return std::unexpected(std::move(failed->error));
   return std::get<WorkOpened>(std::move(event));
 }
 
-Result<Spec> SpawndHarness::Prepare(const std::string& dir, WorkClass work_class, bool writable) {
+Result<Spec> SpawndHarness::Prepare(const std::string& dir, WorkClass work_class, bool writable,
+                                    cbor::Bytes secrets) {
   const WorkOpened work = KRUX_TRY(OpenWork(dir));
   TemplateSpec spec;
   spec.session_id = FreshId();
   spec.work_class = work_class;
   spec.work_writable = writable;
+  spec.secrets = std::move(secrets);
   spec.work_exec = work_class == WorkClass::kExec;
   Spec call;
   if (work_class == WorkClass::kExec) {
@@ -210,6 +214,8 @@ Result<Spec> SpawndHarness::Prepare(const std::string& dir, WorkClass work_class
   }
   KRUX_TRY(client_->BuildTemplate(++tag_, spec, work.work_id));
   Event event = KRUX_TRY(Wait());
+  while (std::holds_alternative<MasksLost>(event))
+    event = KRUX_TRY(Wait());  // of an older template
   if (auto* failed = std::get_if<Failed>(&event)) return std::unexpected(std::move(failed->error));
   call.call_id = FreshId();
   call.session_id = spec.session_id;

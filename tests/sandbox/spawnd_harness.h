@@ -39,7 +39,8 @@ class SpawndHarness {
   Result<WorkOpened> OpenWork(const std::string& dir);
   // Opens WORK, builds the template and answers a Spec of that session, ready to be changed and
   // spawned.
-  Result<Spec> Prepare(const std::string& dir, WorkClass work_class, bool writable);
+  Result<Spec> Prepare(const std::string& dir, WorkClass work_class, bool writable,
+                       cbor::Bytes secrets = {});
   // Spawn, and for a Ready also Go, and waits for the end.
   Result<Event> RunToEnd(const Spec& spec, Receipt* receipt = nullptr, int deadline_ms = 20'000);
   // Only this host's lack, nothing else, is let be missing.
