@@ -8,6 +8,7 @@
 #include <iterator>
 
 #include "verification/diff/generate.h"
+#include "verification/diff/wrapper.h"
 
 namespace krux::diff {
 namespace {
@@ -116,12 +117,19 @@ bool Compare(const Campaign& campaign) {
     const auto at = FirstDifference(Shipped(), batch, &coverage);
     same = same && !at;
     if (at) Report(campaign, batch, *at);
+    if (const auto wrapped = same ? FirstWrapperDifference(batch) : std::nullopt) {
+      std::printf("diff: policy::Decide does not say what the kernel says: %s\n",
+                  ToText(RunAround(batch, *wrapped).back()).c_str());
+      same = false;
+    }
     return same;
   };
   const auto stage = [&](const char* name, const std::string& error) {
     if (!error.empty()) std::printf("diff: %s\n", error.c_str());
     if (!error.empty() || !same) return false;
-    std::printf("diff: %-14s %9" PRIu64 " events in %7" PRIu64 " runs, every answer the same\n",
+    std::printf("diff: %-14s %9" PRIu64 " events in %7" PRIu64
+                " runs, every answer the same,\n      "
+                "and the same through policy::Decide\n",
                 name, events, runs);
     std::fflush(stdout);
     events = runs = 0;
