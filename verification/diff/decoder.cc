@@ -388,7 +388,7 @@ krux_state Decoder::State(Memory& memory) {
     for (int i = 0; i < (tickets & 3); ++i) {
       krux_ticket& ticket = state.tickets[Byte() & 15];
       ticket = Ticket(memory);
-      if (tickets >= 128) ticket.kind = KRUX_TICKET_KINDS + (tickets >> 2 & 1);
+      if (tickets >= 112) ticket.kind = (tickets & 4) != 0 ? KRUX_TICKET_KINDS : KRUX_TICKET_NONE;
     }
     return state;
   }

@@ -325,7 +325,7 @@ bool KillMutants(const MutantPlan& plan) {
     lived += !fate.killed();
     by_bounds += fate.end == kBounds;
     slowest = std::max(slowest, fate.seconds);
-    if (!all || !fate.killed()) Print(mutation, fate);
+    if (!all || fate.end != kAnswer) Print(mutation, fate);
   }
   std::printf("diff: mutants of seed %" PRIu64
               ": %zu of %zu killed (%zu of them only at 2^64), slowest %.1f s, "
