@@ -86,7 +86,7 @@ void DropIdle(Scope& scope) {
 
 bool Within(const Policy& narrow, const Policy& wide) {
   // Every member by name: one that is added and not compared below does not compile.
-  const auto& [name, authority, capabilities, obligations, obligation_rules, trifecta,
+  const auto& [name, about, authority, capabilities, obligations, obligation_rules, trifecta,
                trusted_action, read_paths, write_paths, public_paths, exec, hosts, exact_urls, refs,
                secret_names, mcp_tools, sensitive_paths, secret_paths, rules, budget, window_ms,
                not_before_ms, not_after_ms, delegate_depth, program_trees, text] = narrow;

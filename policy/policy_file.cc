@@ -94,6 +94,7 @@ constexpr Scope Policy::* kScopes[] = {
 Policy Meet(const Policy& ceiling, const Policy& policy) {
   Policy both;
   both.name = policy.name;
+  both.about = policy.about;
   both.authority = MeetAuthority(ceiling.authority, policy.authority);
   MeetObligations(ceiling, policy, both);
   both.trifecta = Lower(ceiling.trifecta, policy.trifecta);

@@ -48,6 +48,7 @@ struct Authority {
 
 struct Policy {
   std::string name;
+  std::string about;  // for people
   Authority authority;
   Scope capabilities;  // [capabilities] allow; absent = any name of a granted dimension
 

@@ -11,6 +11,7 @@ constexpr Key kKeys[] = {
     {"", "krux", kVersion, "version of the file format; must be 1"},
     {"", "name", kPolicyName, "what this policy is called; 1 to 64 of a–z, 0–9, `_`, `-`"},
     {"", "extends", kPolicyName, "a policy that this one can only take away from"},
+    {"", "about", kText, "what it is for, in one line; only people read it"},
 #define KRUX_DIMENSION(id, name, consequential, lockdown, what) {"levels", name, kLevel, what},
 #include "policy/kernel/tables.def"
     {"capabilities", "allow", kNames, "names of calls, on top of the levels; absent = any"},
@@ -51,7 +52,7 @@ constexpr Key kKeys[] = {
     {"window", "not_after", kTime, "after it nothing is allowed"},
     {"isolation", "require", kLayers, "layers that not even --allow-degraded may leave out"},
     {"delegate", "depth", kDepth, "how many generations of agents a session may make"},
-    {kRuleTable, "when", kNames, "the calls it is about"},
+    {kRuleTable, "when", kPattern, "the calls it is about"},
     {kRuleTable, "if", kExpression, "a test of their arguments; absent = always"},
     {kRuleTable, "then", kRuleVerdict, "`deny` or `ask`"},
 };

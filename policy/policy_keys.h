@@ -13,6 +13,7 @@ namespace krux::policy {
 enum class KeyType : uint8_t {
   kVersion,     // 1
   kPolicyName,  // a–z, 0–9, `_`, `-`
+  kText,        // one line, at most 200 bytes
   kLevel,       // "never" | "low_risk" | "always"
   kDimensionList,
   kMode,        // "ask" | "deny"
@@ -36,6 +37,7 @@ enum class KeyType : uint8_t {
   kMoney,     // "5.00"
   kTime,      // 2026-01-31T09:00:00Z
   kDepth,     // 0 to 255
+  kPattern,   // one name pattern
   kExpression,
   kRuleVerdict,  // "deny" | "ask"
 };

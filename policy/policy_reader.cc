@@ -190,12 +190,25 @@ class Reader {
     if (name == nullptr) return Wrong(root_->source(), "`name` is missing");
     policy_.name = KRUX_TRY(PolicyName(*name, "name"));
     policy_.text = PieceOf(file_, text_);
+    KRUX_TRY(About());
     const toml::node* extends = root_->get("extends");
     if (extends == nullptr) return {};
     one_.extends = KRUX_TRY(PolicyName(*extends, "extends"));
     one_.extends_place = TomlPlace(file_, extends->source());
     if (one_.extends == policy_.name)
       return Wrong(extends->source(), "`extends` names the policy itself");
+    return {};
+  }
+
+  Result<void> About() {
+    const toml::node* about = root_->get("about");
+    if (about == nullptr) return {};
+    const auto text = about->value_exact<std::string>();
+    const auto control = [](char c) { return static_cast<unsigned char>(c) < ' '; };
+    if (!text || text->size() > 200 || std::ranges::any_of(*text, control)) {
+      return Wrong(about->source(), "`about` must be one line in quotes, at most 200 bytes");
+    }
+    policy_.about = *text;
     return {};
   }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <chrono>
 #include <iterator>
 
 namespace krux::policy {
@@ -104,6 +105,22 @@ std::string ShowMoney(uint64_t millionths) {
   std::string cents = std::to_string(1'000'000 + millionths % 1'000'000).substr(1);
   while (cents.size() > 2 && cents.back() == '0') cents.pop_back();
   return std::to_string(millionths / 1'000'000) + "." + cents;
+}
+
+std::string ShowTime(uint64_t milliseconds) {
+  using namespace std::chrono;
+  const uint64_t seconds = std::min<uint64_t>(milliseconds / 1000, 253'402'300'799);  // year 9999
+  const sys_days day{days(seconds / 86'400)};
+  const year_month_day date(day);
+  const uint64_t rest = seconds % 86'400;
+  const auto padded = [](uint64_t number, size_t width) {
+    std::string digits = std::to_string(number);
+    return std::string(width - std::min(width, digits.size()), '0') + digits;
+  };
+  return padded(static_cast<uint64_t>(static_cast<int>(date.year())), 4) + "-" +
+         padded(static_cast<unsigned>(date.month()), 2) + "-" +
+         padded(static_cast<unsigned>(date.day()), 2) + "T" + padded(rest / 3600, 2) + ":" +
+         padded(rest / 60 % 60, 2) + ":" + padded(rest % 60, 2) + "Z";
 }
 
 }  // namespace krux::policy

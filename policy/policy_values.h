@@ -24,5 +24,7 @@ std::optional<uint64_t> ReadMoney(std::string_view text);
 std::string ShowDuration(uint64_t milliseconds);
 std::string ShowBytes(uint64_t bytes);
 std::string ShowMoney(uint64_t millionths);
+// Milliseconds since 1970 as RFC 3339 in UTC: "2026-01-31T09:00:00Z".
+std::string ShowTime(uint64_t milliseconds);
 
 }  // namespace krux::policy

@@ -136,6 +136,8 @@ void PlanFiles(Plan& plan, const Capability& capability, const policy::Policy& p
   if (args.Find("path") == nullptr) return;  // it is about no file, and gets none
   plan.path = Text(args, "path");
   AddPathBits(plan.call, policy, plan.path, work);
+  if (policy::FirstMatch(policy.sensitive_paths, plan.path) != nullptr)
+    plan.call.risk = std::max(plan.call.risk, policy::Risk::kElevated);
   plan.call.contribution |= LegsOf(plan.path, session);
   // The whole of WORK and not the one path: a link inside it may lead anywhere else inside it. The
   // worker matches the scope again on what it found.
@@ -192,10 +194,10 @@ Result<void> PlanProgram(Plan& plan, const policy::Policy& policy, const cbor::M
     rule.read = true;
     rule.exec = any_command;
   }
-  if (MayWrite(policy)) {
-    for (const std::string& tree : InWork(policy::Trees(policy.write_paths), work)) {
-      RuleFor(rules, tree).write = true;
-    }
+  // [paths] write alone: the level of write_files is about krux's own calls. So a test runner's
+  // programs can write build/ although no call writes anything.
+  for (const std::string& tree : InWork(policy::Trees(policy.write_paths), work)) {
+    RuleFor(rules, tree).write = true;
   }
   for (const sandbox::PathRule& rule : rules) {
     plan.template_spec.work_writable |= rule.write;
@@ -252,8 +254,7 @@ bool Granted(const sandbox::PathRule& rule, const sandbox::Spec& spec, const pol
            SameSecrets(request->secrets, policy.secret_paths);
   }
   if (rule.read && !WithinOne(policy::Trees(policy.read_paths), rule.path)) return false;
-  if (rule.write && !(MayWrite(policy) && WithinOne(policy::Trees(policy.write_paths), rule.path)))
-    return false;
+  if (rule.write && !WithinOne(policy::Trees(policy.write_paths), rule.path)) return false;
   return !rule.exec || AnyCommand(policy.exec);
 }
 

@@ -68,12 +68,19 @@ struct DoctorOptions {
 };
 int RunDoctor(const DoctorOptions& options);  // tools/doctor.cc
 
-// What each shipped profile, and each policy of the operator, is for.
-int RunPolicyLs(Format format);  // tools/policy.cc
-int RunPolicyReload(Format format);
-
 int RunCapLs(Format format);  // tools/cap.cc
 int RunCapShow(const std::string& capability, Format format);
+
+struct PolicyOptions {
+  std::string policy;      // a name, or a file: with a `/`, or ending in .toml
+  bool effective = false;  // what it comes to, in words, instead of its text
+  Format format = Format::kTable;
+};
+int RunPolicyLs(Format format);  // tools/policy.cc
+int RunPolicyReload(Format format);
+int RunPolicyShow(const PolicyOptions& options);  // tools/policy_show.cc
+int RunPolicyCheck(const PolicyOptions& options);
+int RunPolicySchema(Format format);
 
 int RunHelpExitCodes(Format format);  // tools/version.cc
 int RunVersion(Format format);

@@ -28,6 +28,7 @@ struct Options {
   std::string format = "table";
   CallOptions call;
   GatewayCommandOptions gateway;
+  PolicyOptions policy;
   AuditOptions audit;
   CatOptions cat;
   DoctorOptions doctor;
@@ -70,7 +71,8 @@ void AddCall(CLI::App* app, Options* o) {
                  "at most 16 MiB");
   call->add_option("--session", o->call.session, "the session, as krux printed it")
       ->envname("KRUX_SESSION");
-  call->add_option("--profile", o->call.profile, "read_only (the default), local_dev");
+  call->add_option("--profile", o->call.profile,
+                   "read_only (the default) or another of krux policy ls");
   call->add_option("--work", o->call.work,
                    "the directory tree of the session (default: of the git work tree)");
   AddDegraded(call, &o->call.allow_degraded);
@@ -179,12 +181,29 @@ void AddAudit(CLI::App* app, Options* o) {
 
 void AddPolicy(CLI::App* app, Options* o) {
   CLI::App* policy = app->add_subcommand("policy", "what sessions may do")->require_subcommand(1);
-  const auto add = [&](const char* name, const char* help, int (*run)(Format)) {
+  const auto add = [&](const char* name, const char* help, std::function<int(Format)> run) {
     CLI::App* command = policy->add_subcommand(name, help);
     AddFormat(command, o);
-    command->callback([o, run] { o->command = run; });
+    command->add_flag_callback("--json", [o] { o->format = "json"; }, "the same as -o json");
+    command->callback([o, run = std::move(run)] { o->command = run; });
+    return command;
+  };
+  const auto with_policy = [o](int (*run)(const PolicyOptions&)) {
+    return [o, run](Format format) {
+      o->policy.format = format;
+      return run(o->policy);
+    };
   };
   add("ls", "the shipped profiles and the operator's own", RunPolicyLs);
+  CLI::App* show = add("show", "one of them, as written", with_policy(RunPolicyShow));
+  show->add_option("policy", o->policy.policy, "a name, or a file")->required();
+  show->add_flag("--effective", o->policy.effective,
+                 "what it comes to with all that it extends, in words");
+  add("check", "0 the file is a policy, 78 it is not: file, line and column say where",
+      with_policy(RunPolicyCheck))
+      ->add_option("file", o->policy.policy)
+      ->required();
+  add("schema", "the JSON Schema of policy files", RunPolicySchema);
   add("reload",
       "read the operator's files again: all of them are in force then, or (78) none is; running "
       "sessions never gain by it",

@@ -8,22 +8,6 @@
 namespace krux::tools {
 namespace {
 
-// The comment that a policy file opens with, up to its first full stop: what it is for.
-std::string PurposeOf(std::string_view text) {
-  std::string purpose;
-  while (text.starts_with("#")) {
-    const size_t end = std::min(text.find('\n'), text.size());
-    std::string_view line = text.substr(0, end);
-    line.remove_prefix(std::min(line.find_first_not_of("# "), line.size()));
-    purpose += (purpose.empty() ? "" : " ") + std::string(line);
-    text.remove_prefix(std::min(end + 1, text.size()));
-    if (const size_t stop = purpose.find(". "); stop != std::string::npos)
-      return purpose.substr(0, stop + 1);
-    if (purpose.ends_with('.')) break;
-  }
-  return purpose;
-}
-
 struct Row {
   std::string name;
   std::string from;  // "shipped", or the file
@@ -37,14 +21,15 @@ cbor::Map ToValue(const Row& row) {
 Result<std::vector<Row>> Rows() {
   std::vector<Row> rows;
   for (const std::string_view name : policy::ProfileNames())
-    rows.push_back({std::string(name), "shipped", PurposeOf(policy::ProfileText(name))});
+    rows.push_back({std::string(name), "shipped", KRUX_TRY(policy::FindProfile(name)).about});
   const gateway::GatewayPaths paths = KRUX_TRY(gateway::FindGatewayPaths());
   const std::string folder = gateway::PolicyFolder(paths.config_file);
   const auto files = KRUX_TRY(gateway::ReadPolicyFolder(folder));
   const auto set = KRUX_TRY(policy::PolicySet::Parse(files));
   const std::vector<std::string> names = set.OperatorNames();
   for (size_t i = 0; i < names.size(); ++i)
-    rows.push_back({names[i], folder + "/" + set.files()[i].file, PurposeOf(set.files()[i].text)});
+    rows.push_back(
+        {names[i], folder + "/" + set.files()[i].file, KRUX_TRY(set.Find(names[i])).about});
   return rows;
 }
 
