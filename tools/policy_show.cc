@@ -9,6 +9,7 @@
 
 #include "base/terminal.h"
 #include "base/unique_fd.h"
+#include "gateway/client/ensure.h"
 #include "gateway/supervisor/policy_folder.h"
 #include "policy/policy_set.h"
 #include "policy/schema.h"

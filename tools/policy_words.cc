@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "base/terminal.h"
+#include "policy/policy_keys.h"
 #include "policy/policy_values.h"
 #include "tools/policy_text.h"
 
@@ -97,11 +98,10 @@ std::string Covered(const Scope& scope, Say say, const std::string& anything) {
 }
 
 std::string_view What(Dimension dimension) {
-  static constexpr std::string_view kWhat[] = {
-#define KRUX_DIMENSION(id, name, consequential, lockdown, what) what,
-#include "policy/kernel/tables.def"
-  };
-  return kWhat[static_cast<size_t>(dimension)];
+  const std::string_view name = policy::DimensionNames()[static_cast<size_t>(dimension)];
+  for (const policy::Key& key : policy::Keys())
+    if (key.table == "levels" && key.name == name) return key.help;
+  return name;
 }
 
 // Where a dimension is at home: its scope, in words. Empty where it has none.

@@ -130,8 +130,8 @@ TEST(RuleTest, ARuleThatCannotMeanWhatItSaysIsAnError) {
     return checked ? "" : checked.error().message;
   };
   EXPECT_EQ(check("fs.read", "path like '*'"), "");
-  EXPECT_EQ(check("fs.read", "paht like '*'"),
-            "team:9 rule: `fs.read` has no text argument `paht`; did you mean `path`?");
+  EXPECT_EQ(check("fs.read", "pat like '*'"),
+            "team:9 rule: `fs.read` has no text argument `pat`; did you mean `path`?");
   EXPECT_EQ(check("fs.*", "path like '*/keys/*'"),
             "team:9 rule: `fs.move` has no text argument `path`; name in `when` only the calls "
             "that have it")
