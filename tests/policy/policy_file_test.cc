@@ -219,7 +219,7 @@ TEST(PolicyFileTest, TheExampleOfTheManualIsAPolicy) {
       ParsePolicy(page.substr(begin, page.find("```", begin) - begin), "docs/POLICY.md");
   ASSERT_TRUE(policy) << policy.error().message;
   const Policy bound = ForWork(*policy, "/w");
-  EXPECT_EQ(bound.name, "test_runner");
+  EXPECT_EQ(bound.name, "my_tests");
   EXPECT_TRUE(CheckArgv(bound.exec, std::vector<std::string>{"pytest", "-x"}).inside);
   EXPECT_FALSE(CheckArgv(bound.exec, std::vector<std::string>{"rm"}).inside);
   EXPECT_FALSE(CheckPath(bound.write_paths, "/w/src").inside);
