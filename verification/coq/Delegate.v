@@ -347,3 +347,140 @@ Proof.
     + rewrite (B P) in D. lia.
     + destruct (parent n) as [k|] eqn:K; [|congruence]. destruct (C k eq_refl) as (_ & m & _ & _ & Y & _). lia.
 Qed.
+
+(* Narrowing a family: an attenuation or a lockdown of a session that all its descendants have as well. *)
+Fixpoint below (steps : nat) (t : tree) (i j : nat) : bool :=
+  Nat.eqb i j ||
+  match steps with
+  | O => false
+  | S rest => match nth_error t j with
+              | Some n => match parent n with Some k => below rest t i k | None => false end
+              | None => false
+              end
+  end.
+Definition belongs (t : tree) (i j : nat) : bool := below j t i j.
+Fixpoint narrow_from (j : nat) (marked : nat -> bool) (e : event) (t : tree) : tree :=
+  match t with
+  | [] => []
+  | n :: rest => (if marked j then booked n e (after (now_at n) e) else n) :: narrow_from (S j) marked e rest
+  end.
+Definition narrows (e : event) : bool := match e with EAttenuate _ _ _ | ELockdown => true | _ => false end.
+Definition family_step (t : tree) (i : nat) (e : event) : tree :=
+  if narrows e then narrow_from 0 (belongs t i) e t else grow t i e.
+Fixpoint family_run (t : tree) (es : list (nat * event)) : tree :=
+  match es with [] => t | (i, e) :: rest => family_run (family_step t i e) rest end.
+
+(* Every child lies within its parent, as both are now. *)
+Definition nested (t : tree) : Prop := forall j n k, nth_error t j = Some n -> parent n = Some k ->
+  (k < j)%nat /\ exists m, nth_error t k = Some m /\ authority (now_at n) <<= authority (now_at m).
+
+Lemma below_more : forall t i steps more j, (steps <= more)%nat -> below steps t i j = true -> below more t i j = true.
+Proof.
+  intros t i. induction steps as [|s IH]; intros more j L H; destruct more as [|m]; cbn [below] in *; try lia; auto.
+  - rewrite orb_false_r in H. now rewrite H.
+  - destruct (Nat.eqb i j); auto. cbn [orb] in *. destruct (nth_error t j) as [n|]; auto.
+    destruct (parent n) as [k|]; auto. apply IH; auto. lia.
+Qed.
+
+Lemma belongs_child : forall t i j n k, nth_error t j = Some n -> parent n = Some k -> (k < j)%nat ->
+  belongs t i k = true -> belongs t i j = true.
+Proof.
+  unfold belongs. intros t i j n k N P L B. destruct j as [|j]; [lia|]. cbn [below]. rewrite N, P.
+  rewrite (below_more t i k j k) by (auto; lia). apply orb_true_r.
+Qed.
+
+Lemma nth_narrow : forall marked e t b j, nth_error (narrow_from b marked e t) j =
+  option_map (fun n => if marked (b + j)%nat then booked n e (after (now_at n) e) else n) (nth_error t j).
+Proof.
+  induction t as [|n t IH]; intros b j; [destruct j; reflexivity|]. destruct j as [|j]; cbn [narrow_from nth_error].
+  - cbn [option_map]. now rewrite Nat.add_0_r.
+  - rewrite IH. now replace (S b + j)%nat with (b + S j)%nat by lia.
+Qed.
+
+Lemma narrows_by_meet : forall e, narrows e = true ->
+  exists q, forall s, authority (after s e) = meet (authority s) q.
+Proof.
+  intros e H. destruct e as [now c|p limits id| |amounts|legs|now t|n|p share id pid]; try discriminate.
+  - exists p. reflexivity.
+  - exists reading. reflexivity.
+Qed.
+
+Lemma authority_stays : forall e s, narrows e = false -> authority (after s e) = authority s.
+Proof.
+  intros e s H. unfold after. destruct e as [now c|p limits id| |amounts|legs|now t|n|p share id pid]; try discriminate; cbn [step].
+  - unfold step_call. cbn [fst]. now destruct (answer (decide s c now)).
+  - reflexivity.
+  - reflexivity.
+  - destruct (step_grant s t now) as [s'|] eqn:G; auto. apply step_grant_some in G as (_ & _ & _ & _ & _ & _ & i & _ & ->).
+    reflexivity.
+  - destruct (step_revoke s n) as [s'|] eqn:R; auto. apply step_revoke_some in R as (i & t & _ & _ & _ & ->). reflexivity.
+  - destruct (step_delegate s p share id pid) as [[s' c]|] eqn:D; auto.
+    apply step_delegate_some in D as (_ & _ & -> & _). reflexivity.
+Qed.
+
+Lemma meet_mono : forall a b q, a <<= b -> meet a q <<= meet b q.
+Proof. intros a b q H. apply meet_glb; [exact (le_trans _ _ _ (meet_le_l a q) H) | apply meet_le_r]. Qed.
+
+Lemma narrow_nested : forall t i e, narrows e = true -> nested t -> nested (narrow_from 0 (belongs t i) e t).
+Proof.
+  intros t i e E K j n k N P. destruct (narrows_by_meet e E) as [q Q]. rewrite nth_narrow in N. cbn [plus] in N.
+  destruct (nth_error t j) as [x|] eqn:X; [|discriminate]. injection N as N.
+  assert (PX : parent x = Some k).
+  { destruct (belongs t i j); subst n; auto. now rewrite (proj1 (booked_same x e _)) in P. }
+  destruct (K j x k X PX) as (L & m & M & A). split; auto.
+  exists (if belongs t i k then booked m e (after (now_at m) e) else m). rewrite nth_narrow, M. split; auto.
+  destruct (belongs t i k) eqn:B.
+  - rewrite (belongs_child t i j x k X PX L B) in N. subst n.
+    rewrite !(proj2 (proj2 (booked_same _ e _))), !Q. now apply meet_mono.
+  - destruct (belongs t i j); subst n; auto. rewrite (proj2 (proj2 (booked_same _ e _))), Q.
+    exact (le_trans _ _ _ (meet_le_l _ q) A).
+Qed.
+
+Lemma grow_nested : forall t i e, narrows e = false -> nested t -> nested (grow t i e).
+Proof.
+  intros t i e E K. unfold grow. destruct (nth_error t i) as [n|] eqn:N; auto.
+  rewrite (surjective_pairing (step (now_at n) e)). fold (after (now_at n) e).
+  destruct (booked_same n e (after (now_at n) e)) as (BP & _ & BN).
+  set (moved := booked n e (after (now_at n) e)) in *.
+  assert (A : authority (now_at moved) = authority (now_at n)) by (rewrite BN; now apply authority_stays).
+  assert (L : (i < length t)%nat) by (apply nth_error_Some; congruence).
+  (* A session that moved has the place and the authority that it had. *)
+  assert (G : forall k x, nth_error t k = Some x -> exists y, nth_error (put i moved t) k = Some y /\
+    parent y = parent x /\ authority (now_at y) = authority (now_at x)).
+  { intros k x X. destruct (Nat.eq_dec i k) as [<-|D].
+    - rewrite nth_put_same by assumption. rewrite N in X. injection X as <-. eauto.
+    - rewrite nth_put_other by assumption. eauto. }
+  assert (B : forall k y, nth_error (put i moved t) k = Some y -> exists x, nth_error t k = Some x /\
+    parent x = parent y /\ authority (now_at x) = authority (now_at y)).
+  { intros k y Y. destruct (Nat.eq_dec i k) as [<-|D].
+    - rewrite nth_put_same in Y by assumption. injection Y as <-. exists n. auto.
+    - rewrite nth_put_other in Y by assumption. eauto. }
+  assert (R : nested (put i moved t)).
+  { intros j y k Y P. destruct (B j y Y) as (x & X & PX & AX). rewrite <- PX in P.
+    destruct (K j x k X P) as (O & m & M & H). split; auto. destruct (G k m M) as (z & Z & _ & AZ).
+    exists z. split; auto. now rewrite <- AX, AZ. }
+  destruct (snd (step (now_at n) e)) as [d| | |c] eqn:T; auto.
+  intros j y k Y P. destruct (Nat.lt_ge_cases j (length (put i moved t))) as [J|J].
+  - rewrite nth_error_app1 in Y by assumption. destruct (R j y k Y P) as (O & m & M & H). split; auto.
+    exists m. split; auto. rewrite nth_error_app1; auto. apply nth_error_Some. congruence.
+  - rewrite nth_error_app2 in Y by assumption. destruct (j - length (put i moved t))%nat as [|r] eqn:D;
+      [|destruct r; discriminate]. injection Y as <-. cbn [parent now_at] in *. injection P as <-.
+    rewrite length_put in J. split; [lia|]. exists moved. split; [rewrite nth_error_app1; rewrite ?length_put; auto;
+      apply nth_put_same; assumption|].
+    destruct e as [now q|p limits id| |amounts|legs|now u|r|p share id pid]; cbn [step] in T; try discriminate.
+    + destruct (step_grant (now_at n) u now); discriminate.
+    + destruct (step_revoke (now_at n) r); discriminate.
+    + destruct (step_delegate (now_at n) p share id pid) as [[s' c']|] eqn:S; [|discriminate].
+      injection T as ->. apply step_delegate_some in S as (Z & _ & _ & ->). rewrite A.
+      apply child_policy_le, Z.
+Qed.
+
+(** T18. And where whoever narrows a session narrows all its descendants, every child lies within its parent as both are now, at
+    all times. *)
+Theorem narrowing_a_family : forall es s, nested (family_run (root s) es).
+Proof.
+  intros es s. assert (R : nested (root s)).
+  { intros [|j] n k N P; [|destruct j; discriminate]. injection N as <-. discriminate. }
+  revert R. generalize (root s). induction es as [|[i e] es IH]; intros t K; cbn [family_run]; auto.
+  apply IH. unfold family_step. destruct (narrows e) eqn:E; auto using narrow_nested, grow_nested.
+Qed.

@@ -139,6 +139,14 @@ Proof. reflexivity. Qed.
 Example the_books_balance : total 0 (grown (root fresh) family) = 1000.
 Proof. reflexivity. Qed.
 
+(* An operator locks the root of the family down: every session of it only reads; before, the grandchild did more. *)
+Example lockdown_reaches_a_family :
+  map (fun n => within (authority (now_at n)) reading) (family_run (root fresh) (family ++ [on 0 ELockdown])) =
+    [true; true; true] /\
+  map (fun n => within (authority (now_at n)) reading) (family_run (root fresh) (family ++ [on 1 ELockdown])) =
+    [false; true; true].
+Proof. split; reflexivity. Qed.
+
 (* T21: a sandbox that sees private files, judged as what it is and as less. *)
 Definition sandbox : spec :=
   {| path_rules := [{| label := bit E_PRIVATE; may_read := true; is_granted := true |}]; egress_rules := 1;
