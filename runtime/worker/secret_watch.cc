@@ -223,7 +223,8 @@ class SecretWatch {
   }
 
   // Walks a directory that `dir` holds, if it is still one.
-  Result<void> Enter(int dir, const std::string& path, const std::string& name, int depth) {
+  Result<void> Enter(int dir, const std::string& path, const std::string& name, int depth,
+                     bool fresh = false) {
     UniqueFd next(openat(dir, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
     if (next.valid()) return Walk(std::move(next), Joined(path, name), depth);
     // Gone, or something else by now: an event says so.
@@ -233,14 +234,17 @@ class SecretWatch {
     if (fstatat(dir, name.c_str(), &st, AT_SYMLINK_NOFOLLOW) != 0) return {};
     if (error != EACCES)
       return SysError(ExitCode::kSandbox, "open " + Quote(Joined(path, name)), error);
-    // A program whose own it is can change its mode, and where it may enter it can try names.
-    if (st.st_uid == own_uid_ || (st.st_mode & (S_IXGRP | S_IXOTH)) != 0) {
+    // Whose own it is can change the mode, and where a program may enter it can try names. One that
+    // was just made held nothing; programs make such directories, and end with them.
+    const bool own = st.st_uid == own_uid_;
+    const bool enters = (st.st_mode & (own ? S_IXUSR : S_IXGRP | S_IXOTH)) != 0;
+    if (armed_ ? enters && !fresh : own || enters) {
       return Fail(ExitCode::kDenied, "watch",
                   Quote(work_ + "/" + Joined(path, name)) +
                       " cannot be searched for secrets, and a program could enter it; make it "
                       "readable, or use a policy without `paths.secret`");
     }
-    // Nobody in here can enter; when that changes, its directory says so.
+    // When its mode changes, the directory that holds it says so.
     return Watch(dir, path, IN_ATTRIB);
   }
 
@@ -351,14 +355,14 @@ class SecretWatch {
         else if ((event->mask & IN_IGNORED) != 0)
           paths_.erase(event->wd);
         else if (event->len > 0)
-          KRUX_TRY(TakeEvent(event->wd, event->name, (event->mask & IN_ISDIR) != 0));
+          KRUX_TRY(TakeEvent(event->wd, event->name, event->mask));
       }
     }
     // What was not said must be looked for.
     return overflow ? WalkAll() : Result<void>();
   }
 
-  Result<void> TakeEvent(int watch, const std::string& name, bool directory) {
+  Result<void> TakeEvent(int watch, const std::string& name, uint32_t what) {
     const auto known = paths_.find(watch);
     if (known == paths_.end()) return {};
     const std::string path = known->second;
@@ -367,14 +371,14 @@ class SecretWatch {
     const std::vector<std::string_view> components = policy::PathComponents(lowered);
     const policy::Pattern* secret = policy::SecretTop(secrets_, components);
     const bool target = targets_.contains(full);
-    if (secret == nullptr && !target && !directory) return {};
+    if (secret == nullptr && !target && (what & IN_ISDIR) == 0) return {};
     const UniqueFd dir = OpenDirectory(path);
     // Moved or removed since: where it came to lie, its names are read again.
     if (!dir.valid()) return {};
     if (secret != nullptr) return Consider(dir.get(), path, name, *secret);
     if (target) return Consider(dir.get(), path, name, kTarget);
     const auto depth = std::count(full.begin(), full.end(), '/') + 1;
-    return Enter(dir.get(), path, name, static_cast<int>(depth));
+    return Enter(dir.get(), path, name, static_cast<int>(depth), (what & IN_MOVED_TO) == 0);
   }
 
   UniqueFd OpenDirectory(const std::string& path) const {

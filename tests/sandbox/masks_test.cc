@@ -249,6 +249,12 @@ constexpr Change kChanges[] = {
        RenameTo(w, "new", "renamed");
        std::ofstream(w + "/renamed/.env") << kSecretText;
      }},
+    {"a_closed_directory_is_opened",
+     [](const std::string& w) {
+       ASSERT_EQ(mkdir((w + "/closed").c_str(), 0000), 0);
+       std::ofstream(w + "/closed/.env") << kSecretText;
+       ASSERT_EQ(chmod((w + "/closed").c_str(), 0755), 0);
+     }},
     // And what is none of it.
     {"written_in_place", [](const std::string& w) { std::ofstream(w + "/.env") << "more"; }, false},
     {"removed", [](const std::string& w) { fs::remove(w + "/.env"); }, false},
@@ -257,6 +263,13 @@ constexpr Change kChanges[] = {
        RenameTo(w, "dir", "dir2");
        std::ofstream(w + "/dir2/plain") << "x";
        fs::create_directories(w + "/many/a/b");
+     },
+     false},
+    {"a_closed_directory",
+     [](const std::string& w) {
+       ASSERT_EQ(mkdir((w + "/closed").c_str(), 0000), 0);
+       ASSERT_EQ(mkdir((w + "/blind").c_str(), 0300), 0);
+       ASSERT_EQ(chmod((w + "/blind").c_str(), 0100), 0);
      },
      false},
     {"moved_out_and_back",
@@ -302,6 +315,8 @@ TEST_P(MasksTest, WhatComesInSightEndsWhatRuns) {
       EXPECT_EQ(ResultData(*ending.done), "");
     }
     // A new template hides it.
+    (void)chmod(Path("closed").c_str(), 0755);
+    (void)chmod(Path("blind").c_str(), 0755);
     spec = Prepare();
     ASSERT_TRUE(spec) << spec.error().message;
     EXPECT_EQ(Output(*spec,
