@@ -8,6 +8,7 @@
 
 #include "base/path.h"
 #include "gateway/pipeline.h"
+#include "runtime/exposure.h"
 
 namespace krux::gateway {
 namespace {
@@ -101,13 +102,14 @@ void Pipeline::Expose(CallFlow& flow, policy::Exposure legs) {
   NoteSources(flow, before);
 }
 
-// The decision knew the path that was asked for. A link may have led to a file that has a label:
+// The decision knew the path that was asked for. A link may have led to a file that brings more:
 // then the session has seen that, before it gets a byte of it.
 void Pipeline::ExposeToWhatWasFound(CallFlow& flow) {
-  if (flow.plan.footprint.runs_program || labels_.empty()) return;
+  if (flow.plan.footprint.runs_program) return;
   const std::string found = PathOf(flow.result.data);
   if (found.empty() || found == flow.plan.path) return;
-  const policy::Exposure legs = labels_.At(flow.session->place, found);
+  const policy::Exposure legs =
+      runtime::LegsOfFile(flow.session->policy, &labels_, &flow.session->place, found);
   if ((legs & ~flow.plan.call.contribution) != 0) Expose(flow, legs);
 }
 

@@ -4,6 +4,7 @@
 
 #include "base/path.h"
 #include "policy/rule.h"
+#include "runtime/exposure.h"
 #include "runtime/request.h"
 #include "runtime/write_risk.h"
 
@@ -97,6 +98,8 @@ void AddPathBits(policy::Call& call, const policy::Policy& policy, const std::st
   }
   policy::Membership secret = policy::CheckSecret(policy.secret_paths, path);
   if (secret.inside) AddBit(call, {false, std::move(secret.rule)}, path, "paths.secret");
+  if (policy::FirstMatch(policy.sensitive_paths, path) != nullptr)
+    call.risk = std::max(call.risk, policy::Risk::kElevated);
 }
 
 // The policy's own rules about this one call: what denies is a scope that the call lies outside,
@@ -121,14 +124,6 @@ void ApplyRules(policy::Call& call, const policy::Policy& policy, const cbor::Ma
   }
 }
 
-// What a built-in call about `path` brings. A link may lead to a file with more labels: what was
-// really read turns up with the result (gateway/pipeline_labels.cc).
-policy::Exposure LegsOf(const std::string& path, const PlanSession& session) {
-  policy::Exposure legs = policy::kPrivateData;
-  if (session.labels != nullptr) legs |= session.labels->At(*session.place, path);
-  return legs;
-}
-
 void PlanFiles(Plan& plan, const Capability& capability, const policy::Policy& policy,
                const cbor::Map& args, const PlanSession& session) {
   const std::string& work = session.work;
@@ -136,9 +131,7 @@ void PlanFiles(Plan& plan, const Capability& capability, const policy::Policy& p
   if (args.Find("path") == nullptr) return;  // it is about no file, and gets none
   plan.path = Text(args, "path");
   AddPathBits(plan.call, policy, plan.path, work);
-  if (policy::FirstMatch(policy.sensitive_paths, plan.path) != nullptr)
-    plan.call.risk = std::max(plan.call.risk, policy::Risk::kElevated);
-  plan.call.contribution |= LegsOf(plan.path, session);
+  plan.call.contribution |= LegsOfFile(policy, session.labels, session.place, plan.path);
   // The whole of WORK and not the one path: a link inside it may lead anywhere else inside it. The
   // worker matches the scope again on what it found.
   plan.spec.landlock = {{work, true, false, false}};
@@ -160,10 +153,11 @@ void PlanWrite(Plan& plan, const policy::Policy& policy, const cbor::Map& args,
   AddBit(plan.call, policy::CheckPath(policy.write_paths, path), path, "paths.write");
   // What is replaced is read first, and its digest goes to the caller.
   AddPathBits(plan.call, policy, path, work);
-  plan.call.risk = std::max(plan.call.risk, WriteRisk(path, work));
-  plan.call.contribution = LegsOf(path, session);
+  plan.call.contribution = LegsOfFile(policy, session.labels, session.place, path);
+  const policy::Risk risk = WriteRisk(path, work);
+  plan.call.risk = std::max(plan.call.risk, risk);
   // Others run such a file by themselves: what it says leaves the sandbox.
-  if (plan.call.risk != policy::Risk::kLow) plan.call.contribution |= policy::kExfilVector;
+  if (risk != policy::Risk::kLow) plan.call.contribution |= policy::kExfilVector;
   for (std::string& tree : WriteTrees(policy, path, work))
     plan.spec.landlock.push_back({std::move(tree), true, true, false});
   plan.template_spec.work_writable = true;
@@ -227,8 +221,16 @@ bool SamePatterns(const policy::Scope& a, const policy::Scope& b) {
   return std::ranges::equal(a.clauses, b.clauses, same_clause);
 }
 
-bool SameSecrets(const std::vector<policy::Pattern>& a, const std::vector<policy::Pattern>& b) {
-  return std::ranges::equal(a, b, {}, &policy::Pattern::parts, &policy::Pattern::parts);
+// Does the worker keep links out of what is secret, and out of what is sensitive where the call was
+// not judged as such?
+bool KeepsOut(const Request& request, const policy::Policy& policy) {
+  const auto same = [](const std::vector<policy::Pattern>& a,
+                       const std::vector<policy::Pattern>& b) {
+    return std::ranges::equal(a, b, {}, &policy::Pattern::parts, &policy::Pattern::parts);
+  };
+  return same(request.secrets, policy.secret_paths) &&
+         (same(request.sensitive, policy.sensitive_paths) ||
+          policy::FirstMatch(policy.sensitive_paths, Text(request.args, "path")) != nullptr);
 }
 
 // Is one rule of the Spec within what `policy` grants to this class of work?
@@ -243,46 +245,17 @@ bool Granted(const sandbox::PathRule& rule, const sandbox::Spec& spec, const pol
     // A built-in call reads what its request's scope covers, whatever the tree around it.
     const Result<Request> request = DecodeRequest(spec.request);
     return request && !rule.write && !rule.exec &&
-           SamePatterns(request->read_scope, policy.read_paths) &&
-           SameSecrets(request->secrets, policy.secret_paths);
+           SamePatterns(request->read_scope, policy.read_paths) && KeepsOut(*request, policy);
   }
   if (spec.work_class == sandbox::WorkClass::kWrite) {
     const Result<Request> request = DecodeRequest(spec.request);
     return request && !rule.exec && MayWrite(policy) &&
            SamePatterns(request->read_scope, policy.read_paths) &&
-           SamePatterns(request->write_scope, policy.write_paths) &&
-           SameSecrets(request->secrets, policy.secret_paths);
+           SamePatterns(request->write_scope, policy.write_paths) && KeepsOut(*request, policy);
   }
   if (rule.read && !WithinOne(policy::Trees(policy.read_paths), rule.path)) return false;
   if (rule.write && !WithinOne(policy::Trees(policy.write_paths), rule.path)) return false;
   return !rule.exec || AnyCommand(policy.exec);
-}
-
-// A program may read, and move about, what lies in WORK; a built-in call reads the file that its
-// request names.
-policy::Exposure LabelsWithin(const sandbox::Spec& spec, const PlanSession& session) {
-  if (session.labels == nullptr || session.labels->empty()) return 0;
-  const auto in_work = [&](const sandbox::PathRule& rule) {
-    return Within(session.work, rule.path) || Within(rule.path, session.work);
-  };
-  if (std::ranges::none_of(spec.landlock, in_work)) return 0;
-  if (spec.work_class == sandbox::WorkClass::kExec) return session.labels->Anywhere(*session.place);
-  const Result<Request> request = DecodeRequest(spec.request);
-  const std::string path = request ? Text(request->args, "path") : "";
-  return path.empty() ? kLabelLegs : session.labels->At(*session.place, path);
-}
-
-// What the call leaves behind has been seen by whoever asked for it, and by the program that wrote
-// it. Private data needs no label of its own: that is what files are taken for.
-void PlanLabels(Plan& plan, const PlanSession& session) {
-  policy::Exposure legs = session.exposure;
-  if (plan.footprint.runs_program) legs |= plan.call.contribution;
-  if ((legs & policy::kUntrustedContent) == 0) return;
-  plan.label_legs = legs & kLabelLegs;
-  if (plan.footprint.runs_program)
-    plan.labels = WritableTrees(plan.spec, session.work);
-  else
-    plan.labels = {{plan.path, false}};
 }
 
 }  // namespace
@@ -295,12 +268,12 @@ policy::Footprint FootprintOf(const sandbox::Spec& spec, const policy::Policy& p
   footprint.runs_program = spec.work_class == sandbox::WorkClass::kExec;
   footprint.layers = spec.required & ~spec.degraded;
   for (const sandbox::PathRule& rule : spec.landlock) {
-    // A tree above WORK would hold it as well.
-    footprint.reads_private |= rule.read && (Within(work, rule.path) || Within(rule.path, work));
     footprint.writes |= rule.write;
     footprint.within_grants &= Granted(rule, spec, bound, work);
   }
-  footprint.reads_untrusted = (LabelsWithin(spec, session) & policy::kUntrustedContent) != 0;
+  const policy::Exposure legs = LegsOfSpec(spec, bound, session);
+  footprint.reads_private = (legs & policy::kPrivateData) != 0;
+  footprint.reads_untrusted = (legs & policy::kUntrustedContent) != 0;
   return footprint;
 }
 
@@ -339,11 +312,14 @@ Result<Plan> MakePlan(const Capability& capability, const cbor::Map& args,
   PlanInput(spec, capability, args);
   Request request{std::string(capability.name), args, {}, bound.read_paths};
   request.secrets = bound.secret_paths;
+  // What is sensitive itself was judged so; anything else must not lead to what is.
+  if (policy::FirstMatch(bound.sensitive_paths, Text(args, "path")) == nullptr)
+    request.sensitive = bound.sensitive_paths;
   if (capability.work_class == sandbox::WorkClass::kWrite) {
     request.write_scope = bound.write_paths;
     request.work = session.work;
     PlanWrite(plan, bound, args, session);
-    PlanLabels(plan, session);
+    PlanLabels(plan, bound, session);
     request.as_named = !plan.labels.empty();
   } else if (capability.work_class == sandbox::WorkClass::kExec) {
     if (args.Find("cwd") == nullptr) request.args.Set("cwd", session.work);
@@ -351,6 +327,7 @@ Result<Plan> MakePlan(const Capability& capability, const cbor::Map& args,
     // Programs are bounded by the kernel's rules alone, and by the masks over what is secret.
     request.read_scope = {};
     request.secrets = {};
+    request.sensitive = {};
   } else {
     PlanFiles(plan, capability, bound, args, session);
   }
@@ -366,7 +343,7 @@ Result<Plan> MakePlan(const Capability& capability, const cbor::Map& args,
     if (plan.footprint.reads_untrusted) plan.call.contribution |= policy::kUntrustedContent;
     if (plan.footprint.network)
       plan.call.contribution |= policy::kUntrustedContent | policy::kExfilVector;
-    PlanLabels(plan, session);
+    PlanLabels(plan, bound, session);
   }
   return plan;
 }

@@ -156,12 +156,15 @@ Result<cbor::Bytes> EncodeRequest(const Request& request) {
   cbor::Array read = KRUX_TRY(ScopeValue(request.read_scope));
   cbor::Array write = KRUX_TRY(ScopeValue(request.write_scope));
   cbor::Array secrets = KRUX_TRY(SecretsValue(request.secrets));
+  if (std::ranges::any_of(request.sensitive, &policy::Pattern::in_work))
+    return Fail(ExitCode::kInternal, "plan", "a pattern of the request has no WORK yet");
   cbor::Bytes bytes = cbor::Encode(cbor::Map{{"cap", request.capability},
                                              {"args", request.args},
                                              {"grants", std::move(grants)},
                                              {"read_scopes", std::move(read)},
                                              {"write_scopes", std::move(write)},
                                              {"secrets", std::move(secrets)},
+                                             {"sensitive", PatternsValue(request.sensitive)},
                                              {"work", request.work},
                                              {"as_named", request.as_named}});
   if (bytes.size() > kMaxRequestBytes) {
@@ -199,10 +202,12 @@ Result<Request> DecodeRequest(std::span<const uint8_t> bytes) {
   const cbor::Array read = r.List("read_scopes", 64);
   const cbor::Array write = r.List("write_scopes", 64);
   const cbor::Array secrets = r.List("secrets", kMaxItems);
+  const cbor::Array sensitive = r.List("sensitive", kMaxItems);
   request.work = r.Text("work", 4096);
   request.as_named = r.Boolean("as_named");
   KRUX_TRY(r.Finish());
   request.secrets = KRUX_TRY(SecretsFrom(secrets));
+  request.sensitive = KRUX_TRY(PatternsFrom(sensitive, "paths.sensitive"));
   for (const cbor::Value& item : grants) request.grants.push_back(KRUX_TRY(GrantFrom(item)));
   request.read_scope = KRUX_TRY(ScopeFrom(read));
   request.write_scope = KRUX_TRY(ScopeFrom(write));

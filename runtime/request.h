@@ -36,6 +36,7 @@ struct Request {
   bool as_named = false;  // the place must be `path` itself: a label will hang on that name
   // Bound to WORK; asked again about the resolved path. Empty for programs.
   std::vector<policy::Pattern> secrets = {};
+  std::vector<policy::Pattern> sensitive = {};  // empty too where `path` itself is sensitive
 };
 
 // The patterns of `paths.secret` as bytes (TemplateSpec::secrets), empty where there are none.

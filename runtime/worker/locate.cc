@@ -47,6 +47,15 @@ Result<void> CheckNotSecret(const Request& request, const std::string& path, con
       Quote(path) + " is really " + Quote(found.path) + ", which is secret (" + secret.rule + ")");
 }
 
+// Calls about what is sensitive are judged by other rules: a link must not be a way around them.
+Result<void> CheckNotSensitive(const Request& request, const std::string& path,
+                               const Found& found) {
+  if (policy::FirstMatch(request.sensitive, found.path) == nullptr) return {};
+  return Fail(ExitCode::kDenied, "risk",
+              Quote(path) + " is really " + Quote(found.path) +
+                  ", which is sensitive (paths.sensitive); name it by that path");
+}
+
 // What was not granted does not exist here, and is not named as anything else.
 std::unexpected<Error> NotThere(const std::string& path) {
   return Fail(ExitCode::kNotFound, "resolve", Quote(path) + " does not exist");
@@ -61,6 +70,7 @@ Result<Found> Locate(const Request& request) {
   Found found = KRUX_TRY(Resolve(grant->path, path));
   KRUX_TRY(CheckScope(request.read_scope, "paths.read", path, found));
   KRUX_TRY(CheckNotSecret(request, path, found));
+  KRUX_TRY(CheckNotSensitive(request, path, found));
   return found;
 }
 
@@ -72,11 +82,13 @@ Result<Found> LocatePlace(const Request& request) {
   KRUX_TRY(CheckScope(request.write_scope, "paths.write", path, found));
   KRUX_TRY(CheckScope(request.read_scope, "paths.read", path, found));
   KRUX_TRY(CheckNotSecret(request, path, found));
+  KRUX_TRY(CheckNotSensitive(request, path, found));
   if (request.as_named && found.path != path) {
-    return Fail(ExitCode::kDenied, "label",
-                Quote(path) + " is really " + Quote(found.path) +
-                    ", and the session has seen untrusted content, which is remembered by path; "
-                    "name it by that path");
+    return Fail(
+        ExitCode::kDenied, "label",
+        Quote(path) + " is really " + Quote(found.path) +
+            ", and what the session has seen is remembered with the file's path; name it by "
+            "that path");
   }
   if (WriteRisk(found.path, request.work) > WriteRisk(path, request.work)) {
     return Fail(ExitCode::kDenied, "risk",

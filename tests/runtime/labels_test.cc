@@ -180,6 +180,54 @@ TEST_F(LabelledPlan, AWriteLeavesWhatItsSessionHasSeen) {
   EXPECT_FALSE(DecodeRequest(Planned("fs.write", write_).spec.request)->as_named);
 }
 
+TEST_F(LabelledPlan, WhatIsPublicIsNoPrivateDataUntilSomebodyPutsSomeThere) {
+  const policy::Policy policy = *policy::ParsePolicy(
+      "krux = 1\nname = \"t\"\n[levels]\nread_files = \"always\"\nwrite_files = "
+      "\"always\"\nrun_exec = \"always\"\n[paths]\nread = [\"${WORK}/**\"]\nwrite = "
+      "[\"${WORK}/**\"]\npublic = [\"${WORK}/docs/**\"]\n[exec]\nallow = [[\"**\"]]\n",
+      "t.toml");
+  const auto planned = [&](const char* capability, const cbor::Map& args,
+                           policy::Exposure exposure = 0) {
+    const Capability& cap = *FindCapability(capability);
+    const Plan plan = *MakePlan(cap, *Bind(cap, args), policy, Session(exposure));
+    EXPECT_EQ((plan.call.contribution & kPrivateData) != 0, plan.footprint.reads_private);
+    return plan;
+  };
+  const cbor::Map open{{"path", "/home/ann/project/docs/a.md"}};
+  EXPECT_EQ(planned("fs.read", open).call.contribution, 0);
+  EXPECT_EQ(planned("fs.read", file_).call.contribution, kPrivateData);
+  EXPECT_EQ(planned("proc.exec", make_).call.contribution, kPrivateData);
+  cbor::Map write = open;
+  write.Set("content", "x");
+  EXPECT_TRUE(planned("fs.write", write).labels.empty());
+  const Plan put = planned("fs.write", write, kPrivateData);
+  ASSERT_EQ(put.labels.size(), 1u);
+  labels_.Add(kProject, put.labels[0].path, put.label_legs, put.labels[0].tree);
+  EXPECT_EQ(planned("fs.read", open).call.contribution, kPrivateData);
+}
+
+TEST_F(LabelledPlan, WhatIsSensitiveIsOfElevatedRiskAndNotReachedByALink) {
+  const policy::Policy policy = *policy::ParsePolicy(
+      "krux = 1\nname = \"t\"\n[levels]\nread_files = \"low_risk\"\n[paths]\nread = "
+      "[\"${WORK}/**\"]\nsensitive = [\"**/*.pem\"]\n",
+      "t.toml");
+  const auto planned = [&](const char* path) {
+    const Capability& cap = *FindCapability("fs.read");
+    return *MakePlan(cap, *Bind(cap, cbor::Map{{"path", path}}), policy, Session(0));
+  };
+  const Plan pem = planned("/home/ann/project/a.pem"), other = planned("/home/ann/project/a");
+  EXPECT_EQ(pem.call.risk, policy::Risk::kElevated);
+  EXPECT_EQ(other.call.risk, policy::Risk::kLow);
+  EXPECT_TRUE(DecodeRequest(pem.spec.request)->sensitive.empty());
+  EXPECT_EQ(DecodeRequest(other.spec.request)->sensitive.size(), 1u);
+  EXPECT_TRUE(pem.footprint.within_grants && other.footprint.within_grants);
+  sandbox::Spec spec = other.spec;
+  Request careless = *DecodeRequest(spec.request);
+  careless.sensitive.clear();
+  spec.request = *EncodeRequest(careless);
+  EXPECT_FALSE(FootprintOf(spec, policy, Session(0)).within_grants);
+}
+
 TEST_F(LabelledPlan, AProgramLeavesWhatItMaySeeInAllThatItMayWrite) {
   EXPECT_TRUE(Planned("proc.exec", make_, kPrivateData).labels.empty());
   Plan plan = Planned("proc.exec", make_, kUntrustedContent);
