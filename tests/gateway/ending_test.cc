@@ -103,7 +103,8 @@ TEST(Ending, ALimitThatWasOnlyTouchedNamesNothing) {
 TEST(Ending, AWorkerCannotAnswerAfterItWasKilled) {
   EXPECT_TRUE(MayAnswer(Done::End::kExited));
   EXPECT_TRUE(MayAnswer(Done::End::kTimeout)) << "the init stub answers in its last second";
-  for (const Done::End end : {Done::End::kSignaled, Done::End::kOom, Done::End::kCancelled})
+  for (const Done::End end :
+       {Done::End::kSignaled, Done::End::kOom, Done::End::kCancelled, Done::End::kSecretLost})
     EXPECT_FALSE(MayAnswer(end));
 }
 

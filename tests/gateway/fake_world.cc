@@ -130,6 +130,7 @@ void FakeSpawnd::Finish(const cbor::Bytes& call_id, sandbox::Done::End how) {
   done.call_id = call_id;
   done.end = how;
   done.cpu_us = 7;
+  if (how == sandbox::Done::End::kSecretLost) done.note = "`/w/.env` is secret";
   trace_.Add("done");
   Send(std::move(done), result.get());
 }
@@ -172,6 +173,15 @@ void FakeSpawnd::Handle(sandbox::wire::Request request) {
       return Send(sandbox::Failed{
           0, spec.call_id, {ExitCode::kSandbox, 0, "mount", "no such template"}, "mount", {}});
     }
+    if (stale > 0) {
+      --stale;
+      return Send(
+          sandbox::Failed{0,
+                          spec.call_id,
+                          {ExitCode::kSandbox, 0, sandbox::kStaleTemplate, "masks are gone"},
+                          {},
+                          {}});
+    }
     if (fail_spawn) {
       return Send(sandbox::Failed{0,
                                   spawned->spec.call_id,
@@ -186,6 +196,10 @@ void FakeSpawnd::Handle(sandbox::wire::Request request) {
   if (auto* go = std::get_if<wire::GoCall>(&request)) {
     const bool hold = hold_done;  // the test may go on from the next line
     trace_.Add("go");
+    if (lose_masks) {
+      Send(sandbox::MasksLost{last_tag_, last_session_, 1, "`/w/.env` is secret"});
+      return Finish(go->call_id, sandbox::Done::End::kSecretLost);
+    }
     if (hold)
       held_done_.push_back(go->call_id);
     else
@@ -215,6 +229,8 @@ void FakeSpawnd::ReleaseReady() {
 
 void FakeSpawnd::Build(const sandbox::wire::BuildTemplate& build) {
   built_.insert({build.spec.session_id, build.spec.generation, build.spec.work_class});
+  last_tag_ = build.tag;
+  last_session_ = build.spec.session_id;
   trace_.Add("template built");
   Send(sandbox::TemplateBuilt{build.tag, "none"});
 }

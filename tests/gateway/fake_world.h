@@ -115,6 +115,8 @@ class FakeSpawnd {
   std::atomic<bool> fail_template{false};
   std::atomic<bool> hold_template{false};  // answers only at ReleaseTemplates()
   std::atomic<bool> fail_spawn{false};     // Failed with layer "landlock"
+  std::atomic<int> stale{0};               // so many spawns fail because masks are gone
+  std::atomic<bool> lose_masks{false};     // a secret comes in sight after Go
   std::atomic<bool> hold_ready{false};
   std::atomic<bool> hold_done{false};
   std::atomic<bool> mute{false};  // takes everything, says nothing
@@ -144,6 +146,8 @@ class FakeSpawnd {
   // (session, generation, class), as the real one keeps them.
   using Key = std::tuple<cbor::Bytes, uint64_t, sandbox::WorkClass>;
   std::set<Key> built_;
+  uint64_t last_tag_ = 0;  // of the template that was built last
+  cbor::Bytes last_session_;
   std::deque<std::function<void()>> held_;
   Trace& trace_;
   Channel channel_;

@@ -182,6 +182,45 @@ TEST(Pipeline, AFailedTemplateIs71AndTriedAgainByTheNextCall) {
   EXPECT_EQ(world.trace.Count("build template"), 2) << "a template is built once per session";
 }
 
+TEST(Pipeline, ACallWhoseTemplateLostItsMasksStartsOnceMoreFromANewOne) {
+  FakeWorld world;
+  Client client = world.ConnectAndOpen();
+  EXPECT_EQ(Read(client)->code, ExitCode::kOk);
+  world.spawn->stale = 2;
+  EXPECT_EQ(Read(client)->code, ExitCode::kOk);
+  EXPECT_EQ(world.trace.Count("build template"), 3);
+  EXPECT_EQ(world.trace.Count("go"), 2) << "nothing ran twice";
+  world.spawn->stale = 1000;
+  const auto reply = Read(client);
+  EXPECT_EQ(reply->code, ExitCode::kSandbox) << "and not for ever";
+  EXPECT_NE(reply->message.find("nothing ran"), std::string::npos) << reply->message;
+  world.spawn->stale = 0;
+  EXPECT_EQ(Read(client)->code, ExitCode::kOk);
+}
+
+TEST(Pipeline, ASecretInSightEndsTheCallWithholdsItsOutputAndIsRecordedBeforeIt) {
+  FakeWorld world;
+  Client client = world.ConnectAndOpen();
+  world.spawn->lose_masks = true;
+  const auto reply = Read(client);
+  ASSERT_TRUE(reply.has_value());
+  EXPECT_EQ(reply->code, ExitCode::kFailed);
+  EXPECT_EQ(reply->bytes, 0u);
+  EXPECT_TRUE(reply->data.is_null() || reply->data == cbor::Value(cbor::Map()));
+  EXPECT_NE(reply->message.find("`/w/.env` is secret"), std::string::npos) << reply->message;
+  EXPECT_NE(reply->message.find("withheld"), std::string::npos) << reply->message;
+  const auto outcomes = world.audit->Drafts(audit::Kind::kOutcome);
+  ASSERT_EQ(outcomes.size(), 1u);
+  EXPECT_EQ(StatusOf(outcomes[0]), Code(audit::Status::kKilled));
+  const auto sessions = world.audit->Drafts(audit::Kind::kSession);
+  ASSERT_FALSE(sessions.empty());
+  EXPECT_EQ(*sessions.back().body.Find(1u), cbor::Value("secret_mask_lost"));
+  EXPECT_EQ(*sessions.back().body.Find(2u)->map()->Find("calls"), cbor::Value(1u));
+  world.spawn->lose_masks = false;
+  EXPECT_EQ(Read(client)->code, ExitCode::kOk);
+  EXPECT_EQ(world.trace.Count("build template"), 2) << "the old template is not used again";
+}
+
 TEST(Pipeline, ASandboxThatIsNeverReadyIs71AndCancelled) {
   FakeWorld world;
   Client client = world.ConnectAndOpen();

@@ -172,7 +172,7 @@ std::set<uint32_t> Looked(const Rule* a, const Rule* b) {
 TEST(SpawndFilter, RefusesNothingThatAClassAllows) {
   const RuleSet outer_rules = Rules("spawnd");
   const Program outer = Filter("spawnd");
-  for (const char* work_class : {"fs", "write", "exec"}) {
+  for (const char* work_class : {"fs", "write", "exec", "watch"}) {
     const RuleSet inner_rules = Rules(work_class);
     const Program inner = Filter(work_class);
     for (const auto& [number, rule] : inner_rules.rules) {
