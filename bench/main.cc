@@ -17,6 +17,7 @@
 #include "bench/bubblewrap.h"
 #include "bench/fork_server.h"
 #include "bench/load.h"
+#include "bench/policy_step.h"
 #include "gateway/client/ensure.h"
 
 namespace krux::bench {
@@ -112,6 +113,8 @@ struct Setting {
 Result<Setting> Prepare(const std::string& scratch) {
   setenv("KRUX_STATE_DIR", (scratch + "/state").c_str(), 1);
   setenv("KRUX_RUNTIME_DIR", (scratch + "/run").c_str(), 1);
+  setenv("KRUX_CONFIG", (scratch + "/config/krux.toml").c_str(), 1);
+  WriteRules(scratch + "/config/policies", 10, 0);
   Setting setting;
   setting.paths = KRUX_TRY(gateway::FindGatewayPaths());
   setting.start.krux_program =
@@ -164,12 +167,16 @@ Result<void> RunIn(const std::string& scratch, int runs) {
   contenders.push_back({"fork per call, no sandbox, no record", [&] { return server.Read(path); }});
   contenders.push_back(
       {"one append + fdatasync (a call makes two)", [&] { return Append(log.get(), expected); }});
-  const Result<void> measured = Measure(&contenders, expected, runs);
+  Result<void> measured = Measure(&contenders, expected, runs);
+  if (measured) {
+    Print(contenders, runs);
+    measured = PrintPolicyStep(Percentile(contenders[0].us, 0.5));
+  }
+  if (measured) measured = MeasureReload(paths, scratch + "/config/policies");
   KRUX_TRY(Stop(paths));
   if (!measured) return measured;
   if (!degraded.empty())
     fmt::print("without the limits of the layer `{}`, which this machine lacks\n", degraded);
-  Print(contenders, runs);
   return {};
 }
 

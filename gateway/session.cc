@@ -5,6 +5,7 @@
 
 #include "audit/client.h"
 #include "base/digest.h"
+#include "runtime/plan.h"
 
 namespace krux::gateway {
 
@@ -83,7 +84,9 @@ Result<policy::Policy> EffectivePolicy(const policy::PolicySet& policies,
 Result<void> CheckPolicies(const policy::PolicySet& policies, const std::string& ceiling) {
   const policy::Policy top = KRUX_TRY(policies.Find(ceiling));
   for (const std::string& name : policies.OperatorNames()) {
-    const policy::Policy met = policy::Meet(top, KRUX_TRY(policies.Find(name)));
+    const policy::Policy own = KRUX_TRY(policies.Find(name));
+    KRUX_TRY(runtime::CheckRules(own));
+    const policy::Policy met = policy::Meet(top, own);
     if (met.text.size() <= audit::kMaxPolicyBytes) continue;
     return Fail(ExitCode::kConfig, "policies",
                 name + ".toml:1:1: with what it extends and the ceiling `" + ceiling +

@@ -89,7 +89,7 @@ bool Within(const Policy& narrow, const Policy& wide) {
   const auto& [name, about, authority, capabilities, obligations, obligation_rules, trifecta,
                trusted_action, read_paths, write_paths, public_paths, exec, hosts, exact_urls, refs,
                secret_names, mcp_tools, sensitive_paths, secret_paths, rules, budget, window_ms,
-               not_before_ms, not_after_ms, delegate_depth, program_trees, text] = narrow;
+               not_before_ms, not_after_ms, delegate_depth, program_trees, bound, text] = narrow;
   for (int i = 0; i < kDimensions; ++i) {
     if (authority.levels[i] > wide.authority.levels[i]) return false;
   }

@@ -110,12 +110,15 @@ Policy Meet(const Policy& ceiling, const Policy& policy) {
                            : ceiling.not_before_ms;
   both.not_after_ms = Least(ceiling.not_after_ms, policy.not_after_ms);
   both.delegate_depth = Least(ceiling.delegate_depth, policy.delegate_depth);
+  both.bound = ceiling.bound && policy.bound;
   both.program_trees = MeetTrees(ceiling.program_trees, policy.program_trees);
   both.text = JoinTexts(ceiling.text, policy.text);
   return both;
 }
 
 Policy ForWork(Policy policy, std::string_view work) {
+  if (policy.bound) return policy;
+  policy.bound = true;
   policy.read_paths = ForWork(policy.read_paths, work);
   policy.write_paths = ForWork(policy.write_paths, work);
   policy.public_paths = ForWork(policy.public_paths, work);

@@ -88,6 +88,7 @@ struct Policy {
 
   // Read-only trees and files that programs see next to WORK; data, no authority of its own.
   std::vector<std::string> program_trees;
+  bool bound = false;  // to a WORK, by ForWork; what is bound stays as it is
   // Every file this policy was made of, each once, with its name and length: what is hashed and
   // stored.
   std::string text;

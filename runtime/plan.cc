@@ -1,6 +1,7 @@
 #include "runtime/plan.h"
 
 #include <algorithm>
+#include <optional>
 
 #include "base/path.h"
 #include "policy/rule.h"
@@ -10,6 +11,17 @@
 
 namespace krux::runtime {
 namespace {
+
+// A policy bound to WORK; a copy only where it is not bound yet, which a session's is.
+struct Bound {
+  Bound(const policy::Policy& given, std::string_view work)
+      : made(given.bound ? std::nullopt : std::optional(policy::ForWork(given, work))),
+        policy(made ? *made : given) {}
+  Bound(const Bound&) = delete;
+  Bound& operator=(const Bound&) = delete;
+  const std::optional<policy::Policy> made;
+  const policy::Policy& policy;
+};
 
 bool Within(std::string_view tree, std::string_view path) {
   return krux_path_within(tree.data(), tree.size(), path.data(), path.size());
@@ -263,7 +275,8 @@ bool Granted(const sandbox::PathRule& rule, const sandbox::Spec& spec, const pol
 policy::Footprint FootprintOf(const sandbox::Spec& spec, const policy::Policy& policy,
                               const PlanSession& session) {
   const std::string& work = session.work;
-  const policy::Policy bound = policy::ForWork(policy, work);
+  const Bound bound_policy(policy, work);
+  const policy::Policy& bound = bound_policy.policy;
   policy::Footprint footprint;
   footprint.runs_program = spec.work_class == sandbox::WorkClass::kExec;
   footprint.layers = spec.required & ~spec.degraded;
@@ -287,7 +300,8 @@ std::vector<LabelledPath> WritableTrees(const sandbox::Spec& spec, const std::st
 
 Result<Plan> MakePlan(const Capability& capability, const cbor::Map& args,
                       const policy::Policy& policy, const PlanSession& session) {
-  const policy::Policy bound = policy::ForWork(policy, session.work);
+  const Bound bound_policy(policy, session.work);
+  const policy::Policy& bound = bound_policy.policy;
   Plan plan;
   plan.call.capability = capability.name;
   plan.call.dimension = capability.dimension;
