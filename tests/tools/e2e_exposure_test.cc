@@ -206,5 +206,13 @@ TEST_F(Exposure, LinksProgramsAndListingsLeadToLabelsToo) {
       << "that program could have written it, and could have read what is labelled";
 }
 
+// What plays the network is in the test builds alone.
+TEST(Shipped, KnowsNothingThatStandsForTheNetwork) {
+  const PrivateGateway gateway;
+  for (const char* name : {"test.ingest", "test.send", "test.push"})
+    EXPECT_EQ(gateway.Krux({"call", name}).exit, 66) << name;
+  EXPECT_EQ(gateway.Krux({"cap", "ls"}).out.find("test."), std::string::npos);
+}
+
 }  // namespace
 }  // namespace krux::tools

@@ -45,6 +45,20 @@ TEST(FsReadTest, GivesTheBytesOfTheFile) {
   EXPECT_FALSE(empty.truncated);
 }
 
+TEST(FsReadTest, ALinkIsNoWayAroundWhatIsSensitive) {
+  TempTree tree;
+  tree.Write("a.pem", "key");
+  tree.Link("harmless", "a.pem");
+  Request request = FsCall("fs.read", tree.path(), tree / "harmless");
+  request.sensitive = {*policy::CompilePath("**/*.pem", "t:1 paths.sensitive")};
+  const Served served = ServeCall(request);
+  EXPECT_EQ(served.code, ExitCode::kDenied);
+  EXPECT_EQ(served.bytes, "");
+  EXPECT_NE(served.message.find("a.pem"), std::string::npos) << served.message;
+  request.sensitive.clear();
+  EXPECT_EQ(ServeCall(request).bytes, "key");
+}
+
 TEST(FsReadTest, OffsetAndLimit) {
   TempTree tree;
   tree.Write("f", "0123456789");

@@ -245,6 +245,23 @@ TEST(FsWriteTest, APlaceThatIsRiskierThanItsNameIsRefused) {
   EXPECT_EQ(Write(tree, ".git/hooks/pre-commit", "new").code, ExitCode::kOk);
 }
 
+// The label of what is written hangs on the path that was asked for.
+TEST(FsWriteTest, WhatWillCarryALabelGoesWhereItsNameSays) {
+  TempTree tree;
+  std::filesystem::create_directory(tree / "dir");
+  tree.Link("way", "dir");
+  Request past = WriteTo(tree.path(), tree / "way/file", "new");
+  past.as_named = true;
+  const Served served = Write(past);
+  EXPECT_EQ(served.code, ExitCode::kDenied);
+  EXPECT_NE(served.message.find(tree / "dir/file"), std::string::npos) << served.message;
+  EXPECT_TRUE(std::filesystem::is_empty(tree / "dir"));
+  Request named = WriteTo(tree.path(), tree / "dir/file", "new");
+  named.as_named = true;
+  EXPECT_EQ(Write(named).code, ExitCode::kOk);
+  EXPECT_EQ(Write(tree, "way/file", "newer").code, ExitCode::kOk) << "without a label";
+}
+
 TEST(FsWriteTest, WhatIsExpectedIsAPrecondition) {
   TempTree tree;
   tree.Write("file", "old");
