@@ -270,6 +270,19 @@ bool Granted(const sandbox::PathRule& rule, const sandbox::Spec& spec, const pol
   return !rule.exec || AnyCommand(policy.exec);
 }
 
+// A program's private /tmp is a rule for all beneath /tmp, and Landlock grants what any directory
+// above is granted: a WORK that lies there is open as a whole, whatever trees of it the rules name.
+bool OpenedByTmp(const sandbox::Spec& spec, const std::string& work) {
+  if (spec.work_class != sandbox::WorkClass::kExec || !Within("/tmp", work)) return false;
+  bool reads = false, writes = false, all_writable = false;
+  for (const sandbox::PathRule& rule : spec.landlock) {
+    reads |= rule.read && rule.path == work;
+    all_writable |= rule.write && rule.path == work;
+    writes |= rule.write;
+  }
+  return !reads || (writes && !all_writable);
+}
+
 }  // namespace
 
 policy::Footprint FootprintOf(const sandbox::Spec& spec, const policy::Policy& policy,
@@ -284,6 +297,7 @@ policy::Footprint FootprintOf(const sandbox::Spec& spec, const policy::Policy& p
     footprint.writes |= rule.write;
     footprint.within_grants &= Granted(rule, spec, bound, work);
   }
+  footprint.within_grants &= !OpenedByTmp(spec, work);
   const policy::Exposure legs = LegsOfSpec(spec, bound, session);
   footprint.reads_private = (legs & policy::kPrivateData) != 0;
   footprint.reads_untrusted = (legs & policy::kUntrustedContent) != 0;

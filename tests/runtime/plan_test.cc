@@ -303,6 +303,21 @@ TEST(PlanTest, ProgramsGetWholeTreesOnly) {
   EXPECT_FALSE(plan.template_spec.work_exec);
 }
 
+// Regression: programs of a WORK beneath /tmp wrote all of it, where the policy named one tree.
+TEST(PlanTest, AWorkBeneathTmpIsGivenToProgramsWholeOrNotAtAll) {
+  PlanSession session = Session();
+  session.work = "/tmp/project";
+  const cbor::Map args = {{"argv", cbor::Array{"id"}}, {"cwd", "/tmp/project"}};
+  const auto verdict = [&](const char* profile) {
+    const policy::Policy policy = Profile(profile);
+    return Decided(Planned("proc.exec", args, policy, session), policy).verdict;
+  };
+  EXPECT_EQ(verdict("local_dev"), policy::Verdict::kAllow);
+  EXPECT_EQ(verdict("test_runner"), policy::Verdict::kDeny);
+  session.work = "/home/ann/project";
+  EXPECT_EQ(Judge("proc.exec", kId, Profile("test_runner")).verdict, policy::Verdict::kAllow);
+}
+
 TEST(PlanTest, ACommandOutsideTheListIsDenied) {
   const policy::Policy policy = PolicyOf(
       "[levels]\nrun_exec = \"always\"\n[paths]\nread = [\"${WORK}/**\"]\n[exec]\nallow = "
