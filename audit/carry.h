@@ -40,12 +40,14 @@ class Carry {
   // last.
   cbor::Array Page(const cbor::Bytes& after, size_t max_bytes, uint64_t* left) const;
   size_t size() const { return entries_.size(); }
+  bool operator==(const Carry&) const = default;
 
  private:
   struct Entry {
     cbor::Map opened, state, budget;     // no `opened`: no session, only labels
     std::map<uint64_t, uint64_t> since;  // bit of state key 0 → record that brought it
     std::set<cbor::Bytes> labels;
+    bool operator==(const Entry&) const = default;
   };
   void ApplySession(uint64_t seq, const cbor::Map& body);
   void Forget(const cbor::Bytes& id);

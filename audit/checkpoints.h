@@ -1,5 +1,5 @@
 // The signed checkpoints of a log: fixed entries of 128 bytes in the file `checkpoints` of the log
-// folder, a CBOR sequence of [1, log-id, size, head, signature] (docs/AUDIT_FORMAT.md §6). What is
+// folder, a CBOR sequence of [1, log-id, size, head, signature] (docs/AUDIT_FORMAT.md §7). What is
 // signed is "krux-checkpoint-v1", a zero byte, and the first 62 bytes of the entry.
 //
 //   Checkpoints file = KRUX_TRY(Checkpoints::Open(io, dir, log_id));

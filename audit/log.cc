@@ -93,8 +93,7 @@ Result<void> Log::Add(const Draft& draft, const Segment& segment, Batch* batch) 
   batch->frames.push_back(std::move(frame));
   batch->head = LeafHash(bytes);
   TrackOpen(batch->next_seq, draft.kind, draft.body, &batch->open);
-  if (draft.kind != Kind::kAdmin && draft.kind != Kind::kPolicy)
-    batch->carried.emplace_back(batch->next_seq, &draft);
+  batch->carried.emplace_back(batch->next_seq, &draft);
   batch->next_seq += 1;
   return {};
 }

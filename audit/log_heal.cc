@@ -61,8 +61,9 @@ Result<void> Log::ReadyCheckpoints() {
 
 Result<void> Log::SayPutBack() {
   Batch batch = Begin();
-  KRUX_TRY(Add(AdminDraft("checkpoints put back", cbor::Map{{"cause", "removed or replaced"}}),
-               *segment_, &batch));
+  const Draft draft =
+      AdminDraft("checkpoints put back", cbor::Map{{"cause", "removed or replaced"}});
+  KRUX_TRY(Add(draft, *segment_, &batch));
   KRUX_TRY(Commit(&batch));
   put_back_ = false;
   return {};

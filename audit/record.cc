@@ -180,6 +180,10 @@ Draft ToDraft(const Intent& intent) {
   body.Set(16u, intent.footprint);
   body.Set(17u, intent.policy_epoch);
   body.Set(18u, intent.peer);
+  if (!intent.budget_after.empty()) {
+    body.Set(19u, intent.budget_before);
+    body.Set(20u, intent.budget_after);
+  }
   return draft;
 }
 
@@ -202,6 +206,10 @@ Draft ToDraft(const Outcome& outcome) {
   if (!outcome.state_after.empty()) body.Set(10u, outcome.state_after);
   if (!outcome.reason.empty()) {
     SetCommitted(&draft, 11, Commit(kReasonLabel, Clip(outcome.reason)));
+  }
+  if (!outcome.budget_after.empty()) {
+    body.Set(12u, outcome.budget_before);
+    body.Set(13u, outcome.budget_after);
   }
   return draft;
 }

@@ -88,9 +88,11 @@ struct Intent {
   std::string capability;  // as asked, escaped by readers
   cbor::Value args;        // normalised arguments; committed, opened beside the record
   DecisionCode decision = DecisionCode::kDeny;
-  std::vector<std::string> rules;       // the rules behind it, most decisive first
-  cbor::Bytes policy_hash;              // SHA-256 of the policy text, 32 bytes
-  cbor::Map state_before, state_after;  // lattice: {0: exposure, 1: calls, …}, unsigned both sides
+  std::vector<std::string> rules;  // the rules behind it, most decisive first
+  cbor::Bytes policy_hash;         // SHA-256 of the policy text, 32 bytes
+  // Lattices: {0: exposure, 1: calls, …}, unsigned both sides; empty where there is no session.
+  cbor::Map state_before, state_after;
+  cbor::Map budget_before, budget_after;  // {0: calls left, 1: wall ms left, …}
   // Every other input of decide(): now_ms, scope bits, risk, dimension, … Keys are text. It stands
   // in the clear: bits and numbers, never a path or an argument.
   cbor::Map inputs;
@@ -118,6 +120,7 @@ struct Outcome {
   cbor::Value receipt;           // sandbox::ToValue(Receipt) or null
   std::string reason;            // why it is not ok: one sentence, empty when ok; committed
   cbor::Map state_after;         // where the session has seen more than the intent says; else empty
+  cbor::Map budget_before, budget_after;  // as in the intent; empty where there is no session
 };
 Draft ToDraft(const Outcome& outcome);
 

@@ -288,9 +288,12 @@ Result<LogState> ReadLogState(Io& io, int dir, const cbor::Bytes& log_id,
     state.segment = segment;
     state.segment_size = scan.good;
     state.open = std::move(scan.open);
+    const Carry held = scan.carry;
     state.needs_new_segment = !leftovers.empty() && leftovers.back().segment == segment;
     KRUX_TRY(FindUndeclared(io, dir, log_id, std::move(scan), segment, segments, &leftovers,
                             &state.carry));
+    // One that begins with less than is carried must not be gone on with.
+    state.needs_new_segment |= held != state.carry;
   }
   if (!state.has_segment && signed_head) {
     return Fail(ExitCode::kAudit, "log",

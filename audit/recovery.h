@@ -30,10 +30,11 @@ struct LogState {
   uint64_t next_seq = 0;
   cbor::Bytes head;  // leaf hash of record next_seq - 1; zeros for an empty log
   bool has_segment = false;
-  uint64_t segment = 0;                  // first seq of the last segment
-  uint64_t segment_size = 0;             // bytes of whole frames in it
-  std::vector<TornTail> torn;            // kept aside, to be recorded
-  bool needs_new_segment = false;        // the last one ends in torn bytes
+  uint64_t segment = 0;        // first seq of the last segment
+  uint64_t segment_size = 0;   // bytes of whole frames in it
+  std::vector<TornTail> torn;  // kept aside, to be recorded
+  // The last one ends in torn bytes, or does not hold all that is carried.
+  bool needs_new_segment = false;
   std::map<uint64_t, cbor::Bytes> open;  // intents without outcome: seq → call id
   Carry carry;                           // what the records leave behind
 };

@@ -119,21 +119,40 @@ audit::Intent IntentOf(const CallFlow& flow, const Pipeline::Limits& limits) {
   intent.inputs = Inputs(flow);
   // A stranger's session is none: whoever names it says nothing about its state.
   const uint64_t epoch = flow.session ? flow.session->opening.policy_epoch : 0;
-  if (flow.session) intent.state_before = StateLattice(flow.before, epoch);
+  if (flow.session) {
+    intent.state_before = StateLattice(flow.before, epoch, flow.session->locked);
+    intent.budget_before = BudgetLattice(flow.before);
+  }
   intent.layers_degraded = limits.degraded;
   if (flow.refusal.has_value()) {
     intent.decision = audit::DecisionCode::kDeny;
     intent.rules = {"gateway: " + flow.refusal->stage};
     intent.state_after = intent.state_before;
+    intent.budget_after = intent.budget_before;
     return intent;
   }
   intent.decision = CodeInRecord(flow.decision.verdict);
   for (const policy::Reason& reason : flow.decision.reasons) intent.rules.push_back(reason.rule);
-  intent.state_after = StateLattice(flow.decision.next, epoch);
+  intent.state_after = StateLattice(flow.decision.next, epoch, flow.session->locked);
+  intent.budget_after = BudgetLattice(flow.decision.next);
   intent.spec_digest = flow.spec_digest;
   intent.layers_required = flow.plan.spec.required;
   intent.footprint = FootprintMap(flow.plan.footprint);
   return intent;
+}
+
+Used UsedBy(const CallFlow& flow, uint64_t now_ns) {
+  Used used{.wall_us = 0, .cpu_us = 0, .bytes_in = 0, .bytes_out = flow.result.bytes};
+  if (flow.done.has_value()) {
+    used.wall_us = flow.done->wall_us;
+    used.cpu_us = flow.done->cpu_us;
+  } else if (flow.acting) {
+    used.wall_us = (now_ns - flow.go_ns) / 1000;
+  }
+  const runtime::Arg* content = runtime::ContentOf(*flow.capability);
+  const Value* value = content != nullptr ? flow.args.Find(content->name) : nullptr;
+  if (value != nullptr) used.bytes_in = *ContentDigest(*value).Find("bytes")->uint();
+  return used;
 }
 
 audit::Outcome OutcomeOf(const CallFlow& flow) {
@@ -145,7 +164,10 @@ audit::Outcome OutcomeOf(const CallFlow& flow) {
   outcome.detail = flow.ending->detail;
   outcome.reason = Clip(flow.ending->reason, 512);
   if (flow.late_legs != 0)
-    outcome.state_after = StateLattice(flow.session->state, flow.session->opening.policy_epoch);
+    outcome.state_after =
+        StateLattice(flow.session->state, flow.session->opening.policy_epoch, flow.session->locked);
+  outcome.budget_before = BudgetLattice(flow.before_cost);
+  outcome.budget_after = BudgetLattice(flow.session->state);
   if (flow.done.has_value()) {
     outcome.cpu_us = flow.done->cpu_us;
     outcome.wall_us = flow.done->wall_us;

@@ -7,12 +7,15 @@
 #pragma once
 
 #include "audit/record.h"
+#include "gateway/lattice.h"
 #include "gateway/pipeline.h"
 
 namespace krux::gateway {
 
 audit::Intent IntentOf(const CallFlow& flow, const Pipeline::Limits& limits);
 audit::Outcome OutcomeOf(const CallFlow& flow);
+// What the session pays for. A worker whose end nobody saw is charged until `now_ns`.
+Used UsedBy(const CallFlow& flow, uint64_t now_ns);
 
 // "uid:1000": who an agent is until agents have names of their own.
 std::string AgentOf(const PeerCredentials& peer);

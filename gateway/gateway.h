@@ -98,6 +98,8 @@ class Gateway {
   void OnCall(Connection& connection, const cbor::Value& value, Packet& packet);
   void OnStatus(Connection& connection, const cbor::Value& value, Packet& packet);
   void OnCheckpoint(Connection& connection, const cbor::Value& value, Packet& packet);
+  void OnSessions(Connection& connection, const cbor::Value& value, Packet& packet);
+  void OnEndSession(Connection& connection, const cbor::Value& value, Packet& packet);
   void OnStop(Connection& connection, const cbor::Value& value, Packet& packet);
   void OnReload(Connection& connection, const cbor::Value& value, Packet& packet);
 

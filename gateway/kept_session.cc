@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "gateway/session_protocol.h"
+
 namespace krux::gateway {
 namespace {
 
@@ -11,17 +13,6 @@ using cbor::Value;
 constexpr size_t kHashBytes = 32;
 constexpr size_t kMaxPath = 4096;
 constexpr size_t kMaxProfile = 256;
-
-// A path is bytes; most are text, and read better as such.
-Value PathValue(const std::string& path) {
-  if (cbor::IsUtf8(path)) return path;
-  return cbor::Bytes(path.begin(), path.end());
-}
-
-std::string PathFrom(const Value& value) {
-  if (value.bytes() != nullptr) return {value.bytes()->begin(), value.bytes()->end()};
-  return value.text() != nullptr ? *value.text() : std::string();
-}
 
 bool SameOwner(const Opening& a, const Opening& b) {
   return a.uid == b.uid && a.profile == b.profile;

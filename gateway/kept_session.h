@@ -22,7 +22,7 @@ struct Opening {
   uint64_t device = 0, inode = 0;
   std::string profile;
   cbor::Bytes policy_hash;    // of the policy it runs under
-  cbor::Bytes named_hash;     // of what its profile's name meant when it was opened last
+  cbor::Bytes named_hash;     // of what its profile's name meant when that was looked at last
   uint64_t policy_epoch = 1;  // of that meaning
   uint64_t opened_ms = 0;     // wall time of its first opening
   uint64_t resumed = 0;       // how often it was resumed

@@ -20,7 +20,9 @@ Map StateLattice(const policy::State& state, uint64_t epoch, bool locked) {
 
 Map BudgetLattice(const policy::State& state) {
   Map budget;
-  for (uint64_t i = 0; i < policy::kBudgets; ++i) budget.Set(i, state.kernel.remaining[i]);
+  for (uint64_t i = 0; i < policy::kBudgets; ++i) {
+    if (state.kernel.remaining[i] < kNoLimit) budget.Set(i, state.kernel.remaining[i]);
+  }
   return budget;
 }
 
@@ -53,6 +55,17 @@ Result<void> Restrict(policy::State& state, const Map& written, const Map& budge
   if (NumberAt(written, kFlagsKey) == kLockedFlag) krux_step_lockdown(&state.kernel);
   state.kernel.calls = std::max(state.kernel.calls, NumberAt(written, kCallsKey));
   return {};
+}
+
+std::array<uint64_t, policy::kBudgets> CostOf(const Used& used) {
+  std::array<uint64_t, policy::kBudgets> cost = {};
+  constexpr uint64_t kUsPerMs = 1000;
+  // What was begun counts: many short calls are not free.
+  cost[KRUX_BUDGET_WALL] = (used.wall_us + kUsPerMs - 1) / kUsPerMs;
+  cost[KRUX_BUDGET_CPU] = (used.cpu_us + kUsPerMs - 1) / kUsPerMs;
+  cost[KRUX_BUDGET_BYTES_IN] = used.bytes_in;
+  cost[KRUX_BUDGET_BYTES_OUT] = used.bytes_out;
+  return cost;
 }
 
 }  // namespace krux::gateway

@@ -10,6 +10,7 @@
 #include "gateway/call_input.h"
 #include "gateway/call_records.h"
 #include "gateway/file_change.h"
+#include "gateway/lattice.h"
 #include "gateway/leg_sources.h"
 #include "gateway/stop_point.h"
 
@@ -310,6 +311,7 @@ void Pipeline::Release(CallFlow& flow) {
   }
   flow.acting = true;
   flow.input.reset();
+  flow.go_ns = clock_.MonotonicNs();
 }
 
 // 8. The worker is gone. What it left is the work of an enemy until it was checked.
@@ -332,6 +334,12 @@ void Pipeline::Collect(CallFlow& flow) {
 // 9. Nothing is released before this is durable.
 void Pipeline::RecordOutcome(CallFlow& flow) {
   flow.outcome.is = RecordState::Is::kPending;
+  // Once, however often it has to be recorded; a record says what is left when it is made.
+  flow.before_cost = flow.session->state;
+  if (!std::exchange(flow.charged, true)) {
+    krux_step_charge(&flow.session->state.kernel,
+                     CostOf(UsedBy(flow, clock_.MonotonicNs())).data());
+  }
   audit_.Append(ToDraft(OutcomeOf(flow)), [this, id = flow.id](const Appended& appended) {
     OnOutcomeRecorded(id, appended);
   });

@@ -86,12 +86,15 @@ struct CallFlow {
   bool spawned = false;       // Spawn was sent
   bool ready = false;         // confined, measured, waiting
   bool acting = false;        // Go was sent
+  uint64_t go_ns = 0;         // when
   sandbox::Receipt receipt;
   bool stopping = false;  // cancelled because the gateway stops
   std::optional<sandbox::Done> done;
   std::optional<Ending> ending;  // set: what is left is to record and reply
   WorkerResult result;
   RecordState outcome;
+  bool charged = false;       // its session has paid for it
+  policy::State before_cost;  // of its session, when the outcome was recorded
 
   CallReply reply;
   bool answered = false;

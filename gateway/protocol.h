@@ -34,14 +34,16 @@ enum class ConnectionState : uint8_t { kNew = 0, kReady = 1 };
 // The protocol as data: {type, wire name, doors, state it needs, descriptors it carries at least
 // and at most, handler}. The handlers are members of Gateway (gateway/gateway.h); nothing is
 // dispatched outside this table.
-#define KRUX_REQUESTS(X)                                                                 \
-  X(kHello, "hello", kAgentDoor | kAdminDoor, ConnectionState::kNew, 0, 0, OnHello)      \
-  X(kOpen, "open", kAgentDoor, ConnectionState::kReady, 1, 1, OnOpen)                    \
-  X(kCall, "call", kAgentDoor, ConnectionState::kReady, 0, 1, OnCall)                    \
-  X(kStatus, "status", kAgentDoor | kAdminDoor, ConnectionState::kReady, 0, 0, OnStatus) \
-  X(kCheckpoint, "checkpoint", kAgentDoor | kAdminDoor, ConnectionState::kReady, 0, 0,   \
-    OnCheckpoint)                                                                        \
-  X(kReload, "reload", kAdminDoor, ConnectionState::kReady, 0, 0, OnReload)              \
+#define KRUX_REQUESTS(X)                                                                       \
+  X(kHello, "hello", kAgentDoor | kAdminDoor, ConnectionState::kNew, 0, 0, OnHello)            \
+  X(kOpen, "open", kAgentDoor, ConnectionState::kReady, 1, 1, OnOpen)                          \
+  X(kCall, "call", kAgentDoor, ConnectionState::kReady, 0, 1, OnCall)                          \
+  X(kStatus, "status", kAgentDoor | kAdminDoor, ConnectionState::kReady, 0, 0, OnStatus)       \
+  X(kCheckpoint, "checkpoint", kAgentDoor | kAdminDoor, ConnectionState::kReady, 0, 0,         \
+    OnCheckpoint)                                                                              \
+  X(kReload, "reload", kAdminDoor, ConnectionState::kReady, 0, 0, OnReload)                    \
+  X(kSessions, "sessions", kAgentDoor | kAdminDoor, ConnectionState::kReady, 0, 0, OnSessions) \
+  X(kEndSession, "end_session", kAdminDoor, ConnectionState::kReady, 0, 0, OnEndSession)       \
   X(kStop, "stop", kAdminDoor, ConnectionState::kReady, 0, 0, OnStop)
 
 enum class RequestType : uint8_t {

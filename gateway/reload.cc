@@ -195,9 +195,10 @@ void Gateway::Withdraw(Session& session, const std::string& reason) {
 void Gateway::RecordChange(const Session& session, const char* event) {
   const uint64_t epoch = session.opening.policy_epoch;
   audit_.Append(
-      audit::SessionDraft(session.id, event,
-                          OpeningDetails(session.opening, StateLattice(session.state, epoch),
-                                         BudgetLattice(session.state))),
+      audit::SessionDraft(
+          session.id, event,
+          OpeningDetails(session.opening, StateLattice(session.state, epoch, session.locked),
+                         BudgetLattice(session.state))),
       [](const Appended&) {});
 }
 

@@ -60,6 +60,15 @@ void SessionTable::Remove(const Session& session) {
   by_id_.erase(id);
 }
 
+bool SessionTable::End(const cbor::Bytes& id) {
+  if (kept_.erase(id) > 0) return true;
+  const auto it = by_id_.find(id);
+  if (it == by_id_.end()) return false;
+  it->second->ended = true;
+  Remove(*it->second);
+  return true;
+}
+
 std::vector<KeptSession> SessionTable::TakeKept(const Opening& opening) {
   const auto exact = std::ranges::find_if(
       kept_, [&](const auto& entry) { return SamePlace(entry.second.opening, opening); });

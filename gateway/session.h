@@ -62,6 +62,7 @@ struct Session {
   // Those of former generations that are still being built, for calls that were decided then.
   std::vector<TemplateSlot> retired;
   bool unrecorded = false;  // its opening could not be logged: no call may run
+  bool locked = false;      // locked down: it only reads any more
   bool ended = false;       // no call may begin any more
   // Why no call may begin under its profile, until another reload says otherwise; empty: it may.
   std::string closed;
@@ -82,6 +83,8 @@ class SessionTable {
   Result<std::shared_ptr<Session>> Make(SessionKey key, Opening opening, policy::Policy policy,
                                         cbor::Bytes id = {});
   void Remove(const Session& session);
+  // No call of it may begin any more, and nothing goes on with it; false: there is none.
+  bool End(const cbor::Bytes& id);
 
   // Sessions that nobody opened since the gateway started.
   void Keep(KeptSession kept) { kept_.insert_or_assign(kept.id, std::move(kept)); }

@@ -75,16 +75,22 @@ Result<std::shared_ptr<Session>> Gateway::GoOn(const SessionKey& key, Opening op
 // the name of its profile means now.
 Result<policy::Policy> Gateway::RestrictPolicy(policy::Policy named,
                                                const std::vector<KeptSession>& kept) {
+  const cbor::Bytes now = Sha256(named.text);
   for (const KeptSession& one : kept) {
-    const bool changed = one.opening.policy_hash != Sha256(named.text);
-    if (!changed) continue;
+    if (one.opening.policy_hash == now) continue;
     if (one.policy_text.empty()) {
       return Fail(ExitCode::kAudit, "open",
                   "the policy of the session in `" + one.opening.work +
-                      "` is lost; begin a new one with `krux session new`");
+                      "` is lost; end it with `krux session new`");
     }
-    const policy::Policy was = KRUX_TRY(policy::PolicyFromText(one.policy_text));
-    named = policy::AfterReload(was, named);
+    auto before = policy::PolicyFromText(one.policy_text);
+    if (!before) {
+      return Fail(ExitCode::kAudit, "open",
+                  "the policy of the session in `" + one.opening.work +
+                      "` cannot be read any more (" + before.error().message +
+                      "); end it with `krux session new`");
+    }
+    named = policy::AfterReload(*before, named);
   }
   return named;
 }
@@ -106,7 +112,8 @@ void Gateway::RecordPolicy(const Session& session) {
 void Gateway::RecordOpening(const std::shared_ptr<Session>& session,
                             const std::vector<KeptSession>& kept) {
   const cbor::Map details =
-      OpeningDetails(session->opening, StateLattice(session->state, session->opening.policy_epoch),
+      OpeningDetails(session->opening,
+                     StateLattice(session->state, session->opening.policy_epoch, session->locked),
                      BudgetLattice(session->state));
   audit_.Append(audit::SessionDraft(session->id, kept.empty() ? "opened" : "resumed", details),
                 [this, session](const Appended& appended) {

@@ -42,6 +42,17 @@ int RunGatewayStart(const GatewayCommandOptions& options);
 int RunGatewayStop(const GatewayCommandOptions& options);
 int RunGatewayStatus(const GatewayCommandOptions& options);  // also `krux status`
 
+struct SessionOptions {
+  std::string id;                   // hex, or how it begins; empty: of `work`
+  std::optional<std::string> work;  // as of krux call
+  std::string profile;              // empty: of every profile
+  std::vector<std::string> allow_degraded;
+  Format format = Format::kTable;
+};
+int RunSessionLs(const SessionOptions& options);  // tools/session.cc
+int RunSessionShow(const SessionOptions& options);
+int RunSessionNew(const SessionOptions& options);
+
 struct AuditOptions {
   std::string log_dir;  // empty: of the gateway of this user
   std::string key;      // public key; empty: of that gateway

@@ -29,6 +29,7 @@ struct Options {
   CallOptions call;
   GatewayCommandOptions gateway;
   PolicyOptions policy;
+  SessionOptions session;
   AuditOptions audit;
   CatOptions cat;
   DoctorOptions doctor;
@@ -140,6 +141,39 @@ void AddGateway(CLI::App* app, Options* o) {
       return RunGatewayStatus(o->gateway);
     };
   });
+}
+
+void AddSession(CLI::App* app, Options* o) {
+  CLI::App* session = app->add_subcommand("session", "what the sessions of this user are in")
+                          ->require_subcommand(1);
+  const auto add = [&](const char* name, const char* help, int (*run)(const SessionOptions&)) {
+    CLI::App* command = session->add_subcommand(name, help);
+    AddDegraded(command, &o->session.allow_degraded);
+    AddFormat(command, o);
+    command->callback([o, run] {
+      o->command = [o, run](Format format) {
+        o->session.format = format;
+        return run(o->session);
+      };
+    });
+    return command;
+  };
+  add("ls", "all of them, also those kept from before a restart", RunSessionLs);
+  CLI::App* show = add("show",
+                       "exposure and the calls that brought it, what is left of the budget, "
+                       "and a digest that no restart changes",
+                       RunSessionShow);
+  CLI::App* fresh = add("new",
+                        "end it, so that the next call begins a clean one; from a terminal "
+                        "only",
+                        RunSessionNew);
+  for (CLI::App* command : {show, fresh}) {
+    command->add_option("session", o->session.id,
+                        "its id, or how that begins (default: of --work)");
+    command->add_option("--work", o->session.work,
+                        "the directory tree of the session (default: of the git work tree)");
+    command->add_option("--profile", o->session.profile, "only of this profile");
+  }
 }
 
 void AddAudit(CLI::App* app, Options* o) {
@@ -269,6 +303,7 @@ int Main(int argc, char** argv) {
   app.set_version_flag("--version", "krux " KRUX_VERSION);
   AddCall(&app, &o);
   AddGateway(&app, &o);
+  AddSession(&app, &o);
   AddAudit(&app, &o);
   AddPolicy(&app, &o);
   AddSimple(&app, &o);

@@ -318,6 +318,7 @@ std::string JudgeRecord(ByteView record, Facts* f) {
         f->kind = c.Uint();
         break;
       case 7:
+        f->body = Cursor(c).Skip();
         if (std::string fault = JudgeBody(&c, f); !fault.empty()) return fault;
         break;
       default:

@@ -54,6 +54,7 @@ struct Facts {
   uint64_t seq = 0;
   uint64_t kind = 0;
   ByteView prev;
+  ByteView body;  // encoded
   std::vector<CommittedField> commits;
   ByteView call_id;                                 // intent, outcome, recovered
   std::optional<uint64_t> closes;                   // outcome, recovered: seq of the intent

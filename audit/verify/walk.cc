@@ -125,6 +125,8 @@ size_t Walk::TakeGood(const Frame& frame, Place place) {
   JudgeLink(facts, place);
   if (facts.kind == kSegment || first_in_segment_) JudgeSegmentRecord(facts, place);
   JudgePairing(facts, place);
+  if (const std::string why = sessions_.Take(facts, clean_); !why.empty())
+    Add(place, facts.seq, kTampered, Record(facts.seq) + ": " + why);
   MissingOpenings missing{place, {}};
   const std::string openings = JudgeOpenings(frame.openings, facts, &missing.keys);
   if (!openings.empty()) Add(place, facts.seq, kTampered, Record(facts.seq) + ": " + openings);

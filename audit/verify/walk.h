@@ -11,6 +11,7 @@
 #include "audit/verify/folder.h"
 #include "audit/verify/frame.h"
 #include "audit/verify/schema.h"
+#include "audit/verify/sessions.h"
 #include "audit/verify/verify.h"
 
 namespace krux::audit::verify {
@@ -74,6 +75,7 @@ class Walk {
   bool found_expected_ = false;
   std::string log_id_;                             // hex
   std::map<uint64_t, std::vector<uint8_t>> open_;  // intents without outcome
+  Sessions sessions_;
   std::vector<Tail> tails_;
   std::vector<DeclaredTail> declared_;
   struct MissingOpenings {

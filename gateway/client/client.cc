@@ -240,6 +240,26 @@ Result<ReloadReply> Client::Reload() {
   return DecodeReloadReply(value);
 }
 
+Result<std::vector<SessionInfo>> Client::Sessions() {
+  std::vector<SessionInfo> all;
+  SessionsRequest request;
+  for (bool more = true; more;) {
+    const auto [value, packet] = KRUX_TRY(Ask(Encode(request), {}, "sessions", 0, timeout_ms_));
+    SessionsReply page = KRUX_TRY(DecodeSessionsReply(value));
+    more = page.more && !page.sessions.empty();
+    for (SessionInfo& info : page.sessions) all.push_back(std::move(info));
+    if (more) request.after = all.back().session;
+  }
+  return all;
+}
+
+Result<void> Client::EndSession(const cbor::Bytes& session, const std::string& tty) {
+  const auto [value, packet] =
+      KRUX_TRY(Ask(Encode(EndSessionRequest{session, tty}), {}, "session_ended", 0, timeout_ms_));
+  KRUX_TRY(DecodeEndSessionReply(value));
+  return {};
+}
+
 Result<void> Client::Stop() {
   const auto [value, packet] = KRUX_TRY(Ask(Encode(StopRequest{}), {}, "stopping", 0, timeout_ms_));
   KRUX_TRY(DecodeStopReply(value));

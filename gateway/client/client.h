@@ -23,6 +23,7 @@
 #include "gateway/client/paths.h"
 #include "gateway/client/work_dir.h"
 #include "gateway/protocol.h"
+#include "gateway/session_protocol.h"
 
 namespace krux::gateway {
 
@@ -82,6 +83,10 @@ class Client {
   // Admin only: the gateway reads the operator's policy files again. kConfig, with file, line and
   // column, where one of them is wrong: then nothing has changed.
   Result<ReloadReply> Reload();
+  // Every session of this uid, at work or kept; admin: of every uid.
+  Result<std::vector<SessionInfo>> Sessions();
+  // Admin only: the session ends, and what is opened in its place begins clean. `tty` is recorded.
+  Result<void> EndSession(const cbor::Bytes& session, const std::string& tty);
   // Admin only: the gateway ends its calls, signs and closes the log and exits. Returns when its
   // supervisor has let go of the runtime folder (up to 20 s).
   Result<void> Stop();
