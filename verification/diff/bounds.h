@@ -1,5 +1,5 @@
-// What the kernel does where numbers end at 2^64, beyond the oracle's integers: it stops there and
-// never begins again at 0.
+// What the kernel does where numbers end at 2^64, in words of its own beside the oracle's: it stops
+// there and never begins again at 0.
 //
 //   EXPECT_EQ(BrokenAtBounds(Shipped()), "");
 #pragma once

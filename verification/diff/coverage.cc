@@ -77,8 +77,9 @@ Coverage::Coverage() {
                            "clock: forwards",
                            "clock: backwards",
                            "clock: 0",
-                           "clock: 2^62-1",
-                           "number at 2^62-1",
+                           "clock: 2^64-1",
+                           "number at 2^64-1",
+                           "calls at 2^64-1",
                            "cost: exactly what is left",
                            "cost: one more than is left",
                            "nonsense: level",
@@ -96,6 +97,7 @@ void Coverage::Hit(const std::string& name) { ++reached_[name]; }
 void Coverage::Decision(const Event& event, const krux_state& before, const Result& result) {
   const krux_call& call = event.call;
   Hit(std::string("verdict: ") + kVerdicts[result.verdict]);
+  if (result.verdict == KRUX_ALLOW && before.calls == kMostNumber) Hit("calls at 2^64-1");
   const uint8_t folded = Folded(result);
   const auto lowest = std::count(std::begin(result.parts), std::end(result.parts), folded);
   for (int i = 0; i < KRUX_COMPONENTS; ++i) {
@@ -117,8 +119,9 @@ void Coverage::Decision(const Event& event, const krux_state& before, const Resu
   if (call.sink && call.endorsed && full) Hit("gate overlooked: endorsed");
   for (int i = 0; i < KRUX_BUDGETS; ++i) {
     if (call.cost[i] != 0 && call.cost[i] == before.remaining[i]) Hit("cost: exactly what is left");
-    if (call.cost[i] == before.remaining[i] + 1) Hit("cost: one more than is left");
-    if (call.cost[i] == kMostNumber) Hit("number at 2^62-1");
+    if (call.cost[i] != 0 && call.cost[i] - 1 == before.remaining[i])
+      Hit("cost: one more than is left");
+    if (call.cost[i] == kMostNumber) Hit("number at 2^64-1");
   }
   if (call.dimension > KRUX_DIM_NONE) Hit("nonsense: dimension");
   if (call.risk >= KRUX_RISKS) Hit("nonsense: risk");
@@ -188,7 +191,7 @@ void Coverage::Count(const Event& event, const krux_state& before, const Result&
   if (event.now_ms > last_now_) Hit("clock: forwards");
   if (event.now_ms < last_now_) Hit("clock: backwards");
   if (event.now_ms == 0) Hit("clock: 0");
-  if (event.now_ms == kMostNumber) Hit("clock: 2^62-1");
+  if (event.now_ms == kMostNumber) Hit("clock: 2^64-1");
   last_now_ = event.now_ms;
 }
 

@@ -14,9 +14,9 @@ struct Share {
   int of_64;
 };
 constexpr Share kShares[] = {
-    {Kind::kCall, 26},     {Kind::kDecide, 3},   {Kind::kBegin, 5},    {Kind::kLoad, 1},
+    {Kind::kCall, 26},     {Kind::kDecide, 3},   {Kind::kBegin, 5},    {Kind::kLoad, 2},
     {Kind::kAttenuate, 2}, {Kind::kLockdown, 1}, {Kind::kCharge, 3},   {Kind::kTaint, 2},
-    {Kind::kGrant, 9},     {Kind::kRevoke, 3},   {Kind::kDelegate, 5}, {Kind::kEncode, 1},
+    {Kind::kGrant, 9},     {Kind::kRevoke, 2},   {Kind::kDelegate, 5}, {Kind::kEncode, 1},
     {Kind::kWithin, 2},    {Kind::kMeet, 1},
 };
 static_assert(std::size(kShares) == kKinds);
@@ -35,7 +35,10 @@ Kind KindOf(uint8_t byte) {
   return Kind::kEncode;
 }
 
-uint64_t Below(uint64_t value, uint64_t most) { return std::min(value, most); }
+// Stops at the last number there is.
+uint64_t Plus(uint64_t value, uint64_t more) {
+  return value > kMostNumber - more ? kMostNumber : value + more;
+}
 
 template <size_t N>
 void Copy(uint64_t (&to)[N], const uint64_t (&from)[N]) {
@@ -65,7 +68,7 @@ uint8_t Decoder::Byte() {
 uint64_t Decoder::Raw() {
   uint64_t value = 0;
   for (int i = 0; i < 8; ++i) value = value << 8 | Byte();
-  return value & kMostNumber;
+  return value;
 }
 
 // Small ones are common so that they coincide, and so are the last that still fits and the first
@@ -75,14 +78,14 @@ uint64_t Decoder::Amount(uint64_t left) {
                                          1,
                                          UINT32_MAX,
                                          uint64_t{UINT32_MAX} + 1,
-                                         kMostNumber / 2,
-                                         kMostNumber / 2 + 1,
+                                         uint64_t{1} << 62,
+                                         uint64_t{1} << 63,
                                          kMostNumber - 1,
                                          kMostNumber};
   const uint8_t byte = Byte();
   if (byte < 96) return byte & 7;
   if (byte < 128) return left;
-  if (byte < 144) return Below(left + 1, kMostNumber);
+  if (byte < 144) return Plus(left, 1);
   if (byte < 160) return left == 0 ? 0 : left - 1;
   if (byte < 192) return left / 2;
   if (byte < 240) return kBounds[byte & 7];
@@ -95,17 +98,17 @@ uint64_t Decoder::Time() {
     case 0:
       return now_;
     case 1:
-      return Below(now_ + 1, kMostNumber);
+      return Plus(now_, 1);
     case 2:
       return now_ == 0 ? 0 : now_ - 1;
     case 3:
-      return Below(now_ + 1000, kMostNumber);
+      return Plus(now_, 1000);
     case 4:
       return 0;
     case 5:
       return kMostNumber;
     case 6:
-      return Below(now_ + (byte >> 3), kMostNumber);
+      return Plus(now_, byte >> 3);
     default:
       return Raw();
   }
@@ -115,12 +118,11 @@ uint64_t Decoder::Time() {
 uint64_t Decoder::Clock(const Memory& memory) {
   const uint8_t byte = Byte();
   const auto around = [&](uint64_t edge) {
-    const uint64_t at = edge + (byte & 3);
-    return at == 0 ? 0 : Below(at - 1, kMostNumber);
+    return (byte & 3) == 0 ? edge - std::min<uint64_t>(edge, 1) : Plus(edge, (byte & 3) - 1);
   };
-  if (byte < 128) return now_ = Below(now_ + (byte & 15), kMostNumber);
+  if (byte < 128) return now_ = Plus(now_, byte & 15);
   if (byte < 176) return now_;
-  if (byte < 192) return now_ = Below(now_ + 500, kMostNumber);
+  if (byte < 192) return now_ = Plus(now_, 500);
   if (byte < 200) return now_ -= std::min<uint64_t>(now_, byte & 7);
   if (byte < 204) return now_ -= std::min<uint64_t>(now_, 1500);
   if (byte < 220) return around(expiry_);
@@ -250,8 +252,7 @@ void Decoder::Limits(uint64_t (&limits)[KRUX_BUDGETS]) {
   std::fill(std::begin(limits), std::end(limits), kMostNumber);
   if (byte >= 192) limits[byte % KRUX_BUDGETS] = Amount(8);
   if (byte < 236) return;
-  for (uint64_t& limit : limits) limit = Amount(100) + 1;
-  for (uint64_t& limit : limits) limit = Below(limit, kMostNumber);
+  for (uint64_t& limit : limits) limit = Plus(Amount(100), 1);
   limits[byte % KRUX_BUDGETS] = Byte() & 15;
 }
 
@@ -349,13 +350,13 @@ krux_ticket Decoder::Ticket(const Memory& memory) {
   ticket.kind = static_cast<uint8_t>((kind & 7) < 4 ? KRUX_TICKET_APPROVE : 2 + (kind & 1));
   if (kind >= 244) ticket.kind = Byte() & 7;
   const uint8_t nonce = Byte();
-  ticket.nonce = Below(memory.last_nonce + 1, kMostNumber);
+  ticket.nonce = Plus(memory.last_nonce, 1);
   if (nonce >= 208) ticket.nonce = memory.last_nonce;
-  if (nonce >= 220) ticket.nonce = Below(memory.last_nonce + 2 + (nonce & 3), kMostNumber);
+  if (nonce >= 220) ticket.nonce = Plus(memory.last_nonce, 2u + (nonce & 3));
   if (nonce >= 236) ticket.nonce = nonce & 15;
   if (nonce >= 254) ticket.nonce = Raw();
   const uint8_t expires = Byte();
-  ticket.expires_ms = expires < 192 ? Below(now_ + 1000, kMostNumber) : Time();
+  ticket.expires_ms = expires < 192 ? Plus(now_, 1000) : Time();
   Copy(ticket.session, memory.session_id);
   Copy(ticket.policy, memory.policy_id);
   Copy(ticket.digest, memory.call.digest);
@@ -388,6 +389,12 @@ krux_state Decoder::State(Memory& memory) {
     for (int i = 0; i < (tickets & 3); ++i) {
       krux_ticket& ticket = state.tickets[Byte() & 15];
       ticket = Ticket(memory);
+      // One word of ten that is another: each must be compared.
+      const uint8_t other = Byte();
+      if (other < 60)
+        ++(other < 12   ? ticket.session[other % 2]
+           : other < 36 ? ticket.policy[other % 4]
+                        : ticket.digest[other % 4]);
       if (tickets >= 112) ticket.kind = (tickets & 4) != 0 ? KRUX_TICKET_KINDS : KRUX_TICKET_NONE;
     }
     return state;
@@ -396,7 +403,7 @@ krux_state Decoder::State(Memory& memory) {
     krux_ticket& ticket = state.tickets[i];
     ticket.kind = KRUX_TICKET_APPROVE;
     ticket.nonce = i + 1;
-    ticket.expires_ms = Below(now_ + 2000, kMostNumber);
+    ticket.expires_ms = Plus(now_, 2000);
     Copy(ticket.session, state.session);
     Copy(ticket.policy, state.policy_id);
     ticket.digest[0] = i + 100;

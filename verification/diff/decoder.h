@@ -5,8 +5,8 @@
 //   Decoder decoder(bytes);
 //   for (Event event; decoder.Next(event);) machine.Apply(event);
 //
-// Numbers stay below 2^62, which is what the oracle's integers hold; nonsense (levels, risks, modes
-// and kinds that are none) comes up now and then.
+// Numbers go up to their last, 2^64-1, often; nonsense (levels, risks, modes and kinds that are
+// none) comes up now and then.
 #pragma once
 
 #include <array>
@@ -17,7 +17,7 @@
 
 namespace krux::diff {
 
-inline constexpr uint64_t kMostNumber = (uint64_t{1} << 62) - 1;
+inline constexpr uint64_t kMostNumber = UINT64_MAX;
 
 class Decoder {
  public:

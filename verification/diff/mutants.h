@@ -18,7 +18,7 @@ struct MutantPlan {
   std::string source;  // root of the tree that holds policy/kernel
   std::string compiler = "cc";
   uint64_t seed = 1;
-  uint64_t events = 200'000;  // of the random runs that each is compared on
+  uint64_t events = 300'000;  // of the random runs that each is compared on
   int count = 25;             // 0: all there are
   int jobs = 2;
 };
