@@ -191,7 +191,7 @@ class Pipeline {
   void Reply(CallFlow& flow);
   // Labels and exposure (pipeline_labels.cc).
   void NoteSources(CallFlow& flow, policy::Exposure before);
-  void NoteSeq(const CallFlow& flow);
+  void NoteRecorded(const CallFlow& flow);
   void Label(CallFlow& flow);
   void Expose(CallFlow& flow, policy::Exposure legs);
   void ExposeToWhatWasFound(CallFlow& flow);

@@ -28,7 +28,7 @@ void Pipeline::ApplyIntent(const cbor::Bytes& id, const Appended& appended) {
     case Appended::What::kDurable:
       StopPoint("intent_durable");
       flow->intent = {RecordState::Is::kDurable, appended.seq};
-      NoteSeq(*flow);
+      NoteRecorded(*flow);
       Advance(id);
       return;
     case Appended::What::kFailed:
@@ -50,7 +50,7 @@ void Pipeline::ApplyIntent(const cbor::Bytes& id, const Appended& appended) {
         return;
       }
       flow->intent = {RecordState::Is::kDurable, appended.seq};
-      NoteSeq(*flow);
+      NoteRecorded(*flow);
       Advance(id);
       return;
   }

@@ -60,11 +60,12 @@ void Pipeline::NoteSources(CallFlow& flow, policy::Exposure before) {
   }
 }
 
-void Pipeline::NoteSeq(const CallFlow& flow) {
+void Pipeline::NoteRecorded(const CallFlow& flow) {
   if (flow.session == nullptr) return;
   for (LegSource& source : flow.session->sources) {
     if (source.call == flow.id) source.seq = flow.intent.seq;
   }
+  if (!flow.labels.empty()) labels_.Recorded(flow.labelled_work, flow.labels);
 }
 
 // The call will write what its session has seen. A program that runs meanwhile may copy that on, so

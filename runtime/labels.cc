@@ -97,13 +97,13 @@ policy::Exposure LabelStore::At(const Place& work, std::string_view path) const 
   return legs;
 }
 
-// Would one more label on `path` say anything new?
+// Would one more label on `path` tell the log anything new?
 bool LabelStore::Covers(const Place& work, std::string_view path, policy::Exposure legs,
                         bool tree) const {
   const LabelId own = LabelIdOf(path);
   policy::Exposure known = everywhere_;
-  const auto set = sets_.find(work.id);
-  if (set != sets_.end()) {
+  const auto set = recorded_.find(work.id);
+  if (set != recorded_.end()) {
     known |= set->second.all;
     known |= LegsOf(set->second.labels, own, tree);
     for (const LabelId& id : IdsAbove(path)) known |= LegsOf(set->second.labels, id, true);
@@ -142,7 +142,7 @@ cbor::Array LabelStore::Add(const Place& work, std::string_view path, policy::Ex
     Insert(set, label);
     added.emplace_back(Encode(label));
   };
-  if (set.above.empty()) {
+  if (recorded_[work.id].above.empty()) {
     for (const LabelId& id : work.above) add({id, {}, 0, false, true});
   }
   const LabelId id = LabelIdOf(path);
@@ -155,14 +155,11 @@ cbor::Array LabelStore::Add(const Place& work, std::string_view path, policy::Ex
   return added;
 }
 
-void LabelStore::Restore(const cbor::Bytes& work, const cbor::Array& labels) {
+void LabelStore::Take(std::map<LabelId, Set>& sets, const cbor::Bytes& work,
+                      const cbor::Array& labels) {
   LabelId id = {};
-  if (work.size() != id.size() || std::ranges::all_of(work, [](uint8_t b) { return b == 0; })) {
-    everywhere_ = kLabelLegs;
-    return;
-  }
   std::ranges::copy(work, id.begin());
-  Set& set = sets_.try_emplace(id).first->second;
+  Set& set = sets.try_emplace(id).first->second;
   for (const cbor::Value& value : labels) {
     Label label;
     if (value.bytes() != nullptr && Decode(*value.bytes(), label))
@@ -170,6 +167,20 @@ void LabelStore::Restore(const cbor::Bytes& work, const cbor::Array& labels) {
     else
       set.all = kLabelLegs;
   }
+}
+
+void LabelStore::Restore(const cbor::Bytes& work, const cbor::Array& labels) {
+  if (work.size() != LabelId{}.size() ||
+      std::ranges::all_of(work, [](uint8_t byte) { return byte == 0; })) {
+    everywhere_ = kLabelLegs;
+    return;
+  }
+  Take(sets_, work, labels);
+  Take(recorded_, work, labels);
+}
+
+void LabelStore::Recorded(const cbor::Bytes& work, const cbor::Array& labels) {
+  if (work.size() == LabelId{}.size()) Take(recorded_, work, labels);
 }
 
 }  // namespace krux::runtime

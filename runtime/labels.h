@@ -63,11 +63,15 @@ class LabelStore {
   // What a program brings that may read or move anything in WORK.
   policy::Exposure Anywhere(const Place& work) const;
 
-  // Labels `path`; returns what the record must say, empty where nothing is new.
+  // Labels `path`; returns what the record must say, empty where the log says it already.
   cbor::Array Add(const Place& work, std::string_view path, policy::Exposure legs, bool tree);
   // What a record said, of a WORK by its id (16 bytes; zeros: of every WORK). Anything malformed is
   // a label on everything in it.
   void Restore(const cbor::Bytes& work, const cbor::Array& labels);
+
+  // What Add returned is durable: it need not be said again. A label that never became so is heeded
+  // all the same, and the next call that leaves it behind says it once more.
+  void Recorded(const cbor::Bytes& work, const cbor::Array& labels);
 
   bool empty() const { return sets_.empty() && everywhere_ == 0; }
 
@@ -82,8 +86,11 @@ class LabelStore {
   void EachAround(const Place& work, Visit visit) const;
   bool Covers(const Place& work, std::string_view path, policy::Exposure legs, bool tree) const;
   static void Insert(Set& set, const Label& label);
+  static void Take(std::map<LabelId, Set>& sets, const cbor::Bytes& work,
+                   const cbor::Array& labels);
 
-  std::map<LabelId, Set> sets_;  // by WORK
+  std::map<LabelId, Set> sets_;      // by WORK
+  std::map<LabelId, Set> recorded_;  // those of them that the log holds
   policy::Exposure everywhere_ = 0;
 };
 

@@ -125,6 +125,12 @@ Answer Page(int dir, const Found& found, const Names& names, uint64_t offset, ui
   return answer;
 }
 
+// A refusal too says which file it is about: kruxd counts what was found, not what was asked for.
+Answer About(const Found& found, Answer refusal) {
+  refusal.data = PathData(found);
+  return refusal;
+}
+
 }  // namespace
 
 Answer FsRead(const Request& request, std::span<uint8_t> out) {
@@ -133,12 +139,13 @@ Answer FsRead(const Request& request, std::span<uint8_t> out) {
   // Before anything is opened: opening a pipe or a device is itself an effect.
   if (!S_ISREG(found->stat.st_mode)) {
     const bool dir = S_ISDIR(found->stat.st_mode);
-    return Refusal(ExitCode::kBadData,
-                   Quote(found->path) + " is " + KindOf(found->stat.st_mode) +
-                       (dir ? "; list it with fs.list" : "; fs.read reads regular files only"));
+    return About(*found, Refusal(ExitCode::kBadData,
+                                 Quote(found->path) + " is " + KindOf(found->stat.st_mode) +
+                                     (dir ? "; list it with fs.list"
+                                          : "; fs.read reads regular files only")));
   }
   Result<UniqueFd> file = Reopen(*found, O_RDONLY | O_NONBLOCK | O_NOCTTY);
-  if (!file) return Refusal(file.error());
+  if (!file) return About(*found, Refusal(file.error()));
 
   const uint64_t offset = Number(request, "offset");
   const uint64_t limit = std::min<uint64_t>(Number(request, "limit"), out.size());
@@ -167,13 +174,14 @@ Answer FsList(const Request& request) {
   Result<Found> found = Locate(request);
   if (!found) return Refusal(found.error());
   if (!S_ISDIR(found->stat.st_mode)) {
-    return Refusal(ExitCode::kBadData, Quote(found->path) + " is " + KindOf(found->stat.st_mode) +
-                                           ", no directory; ask fs.stat about it");
+    return About(*found, Refusal(ExitCode::kBadData, Quote(found->path) + " is " +
+                                                         KindOf(found->stat.st_mode) +
+                                                         ", no directory; ask fs.stat about it"));
   }
   Result<UniqueFd> dir = Reopen(*found, O_RDONLY | O_DIRECTORY);
-  if (!dir) return Refusal(dir.error());
+  if (!dir) return About(*found, Refusal(dir.error()));
   Result<Names> names = ReadNames(dir->get(), *found, request);
-  if (!names) return Refusal(names.error());
+  if (!names) return About(*found, Refusal(names.error()));
   std::ranges::sort(names->shown, [](const Name& a, const Name& b) {
     const int order =
         std::memcmp(a.name.data(), b.name.data(), std::min(a.name.size(), b.name.size()));

@@ -51,6 +51,7 @@ void FakeAuditd::OnReadable() {
       trace_.Add("append " + name);
       const uint64_t seq = next_seq_++;
       std::string error;
+      if (fail_intents && kind == audit::Kind::kIntent) error = "no space left";
       if (fail_outcomes && kind == audit::Kind::kOutcome) error = "no space left";
       if (fail_denials && kind == audit::Kind::kDenial) error = "no space left";
       auto ack = [this, tag = append->tag, seq, name, error] { Ack(tag, seq, name, error); };

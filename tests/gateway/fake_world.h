@@ -85,6 +85,7 @@ class FakeAuditd {
   FakeAuditd(EventLoop& loop, Trace& trace, Channel channel);
   std::atomic<bool> silent{false};        // takes everything, answers nothing
   std::atomic<bool> hold_intents{false};  // answers intents only after Release()
+  std::atomic<bool> fail_intents{false};
   std::atomic<bool> fail_outcomes{false};
   std::atomic<bool> fail_denials{false};
   audit::Carry carry;  // what it answers to a restore

@@ -197,6 +197,20 @@ TEST(Labels, SurviveTheGatewayThatMadeThem) {
   EXPECT_TRUE(Has(Read(reader), "untrusted_content"));
 }
 
+// Regression: the second write left its label to the intent of the first, which was never durable.
+TEST(Labels, AWriteWhoseRecordFailedLeavesItsLabelToTheNext) {
+  FakeWorld world(Settings());
+  Client writer = world.ConnectAndOpen("local_dev");
+  Call(writer, "test.ingest");
+  world.audit->fail_intents = true;
+  EXPECT_EQ(Write(writer).code, ExitCode::kAudit);
+  world.audit->fail_intents = false;
+  Write(writer);
+  EXPECT_NE(Input(world.audit->Drafts(audit::Kind::kIntent).back(), "labels"), nullptr);
+  Write(writer);
+  EXPECT_EQ(Input(world.audit->Drafts(audit::Kind::kIntent).back(), "labels"), nullptr);
+}
+
 TEST(Labels, AProgramThatMeetsOnePassesItOnToAllThatItMayWrite) {
   FakeWorld world(Settings());
   Client writer = world.ConnectAndOpen("local_dev"), reader = world.ConnectAndOpen("read_only");

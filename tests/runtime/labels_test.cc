@@ -30,7 +30,8 @@ TEST(Labels, AFileThatWasLabelledHasItsLabelInEverySession) {
 
 TEST(Labels, ATreeReachesEverythingBeneath) {
   LabelStore labels;
-  labels.Add(kProject, "/home/ann/project/build", kUntrustedContent, true);
+  labels.Recorded(cbor::Bytes(kProject.id.begin(), kProject.id.end()),
+                  labels.Add(kProject, "/home/ann/project/build", kUntrustedContent, true));
   EXPECT_EQ(labels.At(kProject, "/home/ann/project/build/x/y/z"), kUntrustedContent);
   EXPECT_EQ(labels.At(kProject, "/home/ann/project/buildx"), 0);
   EXPECT_TRUE(labels.Add(kProject, "/home/ann/project/build/x", kUntrustedContent, false).empty())
@@ -38,12 +39,23 @@ TEST(Labels, ATreeReachesEverythingBeneath) {
   EXPECT_FALSE(labels.Add(kProject, "/home/ann/project/build/x", kBoth, false).empty());
 }
 
-TEST(Labels, WhatIsSaidTwiceIsRecordedOnce) {
+TEST(Labels, WhatIsRecordedOnceIsNotSaidAgain) {
   LabelStore labels;
+  const cbor::Bytes work(kProject.id.begin(), kProject.id.end());
   const cbor::Array first = labels.Add(kProject, "/home/ann/project/a", kBoth, false);
   EXPECT_EQ(first.size(), 1 + kProject.above.size()) << "with the directories above WORK";
+  labels.Recorded(work, first);
   EXPECT_TRUE(labels.Add(kProject, "/home/ann/project/a", kUntrustedContent, false).empty());
   EXPECT_EQ(labels.Add(kProject, "/home/ann/project/b", kBoth, false).size(), 1u);
+}
+
+// A record that failed took its label with it: the next call that writes the file must say it, or a
+// restart would forget it.
+TEST(Labels, WhatWasNeverRecordedIsSaidAgain) {
+  LabelStore labels;
+  const cbor::Array lost = labels.Add(kProject, "/home/ann/project/a", kBoth, false);
+  EXPECT_EQ(labels.At(kProject, "/home/ann/project/a"), kBoth) << "heeded all the same";
+  EXPECT_EQ(labels.Add(kProject, "/home/ann/project/a", kBoth, false), lost);
 }
 
 // Not by opening a directory inside it, or around it, as one's WORK.
@@ -111,6 +123,7 @@ TEST(Labels, TooManyBecomeOneOnEverythingAndStayRecordable) {
   for (size_t i = 0; i <= LabelStore::kMostLabels; ++i) {
     const cbor::Array added =
         labels.Add(kProject, "/home/ann/project/f" + std::to_string(i), kUntrustedContent, false);
+    labels.Recorded(cbor::Bytes(kProject.id.begin(), kProject.id.end()), added);
     written.insert(written.end(), added.begin(), added.end());
   }
   EXPECT_EQ(labels.At(kProject, "/home/ann/project/never-written"), kBoth);
