@@ -30,7 +30,8 @@ Result<std::shared_ptr<Session>> SessionTable::Make(SessionKey key, Opening open
   if (by_id_.size() >= max_sessions_) {
     return Fail(ExitCode::kBusy, "session",
                 "there are " + std::to_string(by_id_.size()) +
-                    " sessions already; restart the gateway to end them");
+                    " sessions already; `krux session new` ends one, a restart of the gateway "
+                    "keeps them and makes room");
   }
   auto session = std::make_shared<Session>();
   session->id = id.empty() ? RandomId(random_) : std::move(id);

@@ -21,7 +21,8 @@ Result<std::shared_ptr<Session>> Gateway::OpenSession(const sandbox::WorkOpened&
   if (auto session = sessions_.Find(key); session != nullptr) return session;
   if (sessions_.CountOf(opened.uid) >= settings_.limits.bounds.sessions_per_agent) {
     return Fail(ExitCode::kBusy, "open",
-                "this user has too many sessions; restart the gateway to end them");
+                "this user has too many sessions; `krux session new` ends one, a restart of the "
+                "gateway keeps them and makes room");
   }
   policy::Policy named = KRUX_TRY(EffectivePolicy(settings_.policies, settings_.ceiling, profile));
   Opening opening{.uid = opened.uid,
