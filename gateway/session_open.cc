@@ -13,12 +13,34 @@ namespace {
 
 constexpr uint64_t kNsPerMs = 1'000'000;
 
+// A session at work as the next gateway would find it in the log.
+KeptSession AsKept(const Session& session) {
+  KeptSession kept{
+      .id = session.id,
+      .opening = session.opening,
+      .state = StateLattice(session.state, session.opening.policy_epoch, session.locked),
+      .budget = BudgetLattice(session.state),
+      .since = {},
+      .policy_text = session.policy.text};
+  for (uint64_t bit = 0; bit < kLegs; ++bit) {
+    if (session.sources[bit].seq != 0) kept.since[bit] = session.sources[bit].seq;
+  }
+  return kept;
+}
+
 }  // namespace
 
 Result<std::shared_ptr<Session>> Gateway::OpenSession(const sandbox::WorkOpened& opened,
                                                       const std::string& profile) {
   const SessionKey key{opened.uid, opened.work_id, profile};
-  if (auto session = sessions_.Find(key); session != nullptr) return session;
+  const uint64_t now_ms = clock_.WallNs() / kNsPerMs;
+  std::vector<KeptSession> kept;
+  if (auto session = sessions_.Find(key); session != nullptr) {
+    if (!policy::IsOver(session->policy, session->opening.opened_ms, now_ms)) return session;
+    // Its calls that run go on; what they cost from here on is not charged to the successor.
+    kept.push_back(AsKept(*session));
+    sessions_.Remove(*session);
+  }
   if (sessions_.CountOf(opened.uid) >= settings_.limits.bounds.sessions_per_agent) {
     return Fail(ExitCode::kBusy, "open",
                 "this user has too many sessions; `krux session new` ends one, a restart of the "
@@ -34,9 +56,9 @@ Result<std::shared_ptr<Session>> Gateway::OpenSession(const sandbox::WorkOpened&
                   .policy_hash = {},
                   .named_hash = Sha256(named.text),
                   .policy_epoch = pipeline_.policy_epoch(),
-                  .opened_ms = clock_.WallNs() / kNsPerMs,
+                  .opened_ms = now_ms,
                   .resumed = 0};
-  const std::vector<KeptSession> kept = sessions_.TakeKept(opening);
+  if (kept.empty()) kept = sessions_.TakeKept(opening);
   auto session = GoOn(key, std::move(opening), std::move(named), kept);
   if (!session) {
     for (const KeptSession& one : kept) sessions_.Keep(one);
@@ -51,13 +73,23 @@ Result<std::shared_ptr<Session>> Gateway::OpenSession(const sandbox::WorkOpened&
 Result<std::shared_ptr<Session>> Gateway::GoOn(const SessionKey& key, Opening opening,
                                                policy::Policy named,
                                                const std::vector<KeptSession>& kept) {
+  const uint64_t now_ms = opening.opened_ms;
   for (const KeptSession& one : kept) {
     opening.opened_ms = std::min(opening.opened_ms, one.opening.opened_ms);
     opening.resumed = std::max(opening.resumed, one.opening.resumed + 1);
   }
-  policy::Policy policy = KRUX_TRY(RestrictPolicy(std::move(named), kept));
-  auto session = KRUX_TRY(sessions_.Make(key, std::move(opening), std::move(policy),
-                                         kept.empty() ? cbor::Bytes() : kept.front().id));
+  policy::Policy policy = KRUX_TRY(RestrictPolicy(named, kept));
+  cbor::Bytes id = kept.empty() ? cbor::Bytes() : kept.front().id;
+  // A session whose window is over does not go on: another one begins under what its profile means
+  // now, with all that was seen and no more than what was left.
+  if (!kept.empty() && policy::IsOver(policy, opening.opened_ms, now_ms)) {
+    opening.opened_ms = now_ms;
+    opening.resumed = 0;
+    policy = std::move(named);
+    id = {};
+  }
+  auto session =
+      KRUX_TRY(sessions_.Make(key, std::move(opening), std::move(policy), std::move(id)));
   for (const KeptSession& one : kept) {
     if (auto restricted = Restrict(session->state, one.state, one.budget); !restricted) {
       sessions_.Remove(*session);
@@ -116,20 +148,23 @@ void Gateway::RecordOpening(const std::shared_ptr<Session>& session,
       OpeningDetails(session->opening,
                      StateLattice(session->state, session->opening.policy_epoch, session->locked),
                      BudgetLattice(session->state));
-  audit_.Append(audit::SessionDraft(session->id, kept.empty() ? "opened" : "resumed", details),
-                [this, session](const Appended& appended) {
-                  if (NeverDurable(appended)) {
-                    Log(LogLevel::kError, "kruxd",
-                        "the opening of a session could not be recorded: " + appended.error);
-                    session->unrecorded = true;
-                    sessions_.Remove(*session);
-                  }
+  const bool resumed = !kept.empty() && kept.front().id == session->id;
+  audit_.Append(audit::SessionDraft(session->id, resumed ? "resumed" : "opened", details),
+                [this, session, kept](const Appended& appended) {
+                  if (!NeverDurable(appended)) return;
+                  Log(LogLevel::kError, "kruxd",
+                      "the opening of a session could not be recorded: " + appended.error);
+                  session->unrecorded = true;
+                  sessions_.Remove(*session);
+                  // For the log nothing has changed, and so for the next opening.
+                  for (const KeptSession& one : kept) sessions_.Keep(one);
                 });
-  // What became part of it is no session of its own any more. In this order: a crash between the
-  // two leaves both.
-  for (size_t i = 1; i < kept.size(); ++i) {
-    audit_.Append(audit::SessionDraft(kept[i].id, "ended",
-                                      cbor::Map{{"cause", "joined"}, {"into", session->id}}),
+  // What became part of it, or what it follows, is no session of its own any more. In this order: a
+  // crash between the two leaves both.
+  for (size_t i = resumed ? 1 : 0; i < kept.size(); ++i) {
+    audit_.Append(audit::SessionDraft(
+                      kept[i].id, "ended",
+                      cbor::Map{{"cause", resumed ? "joined" : "window"}, {"into", session->id}}),
                   [](const Appended&) {});
   }
 }

@@ -42,6 +42,10 @@ void CopyBudget(const Policy& policy, uint64_t (&budget)[KRUX_BUDGETS]) {
 
 }  // namespace
 
+bool IsOver(const Policy& policy, uint64_t opened_ms, uint64_t now_ms) {
+  return now_ms >= EndOf(policy, opened_ms) && now_ms < policy.not_after_ms.value;
+}
+
 Digest ToDigest(std::span<const uint8_t> bytes) {
   return {Word(bytes, 0), Word(bytes, 1), Word(bytes, 2), Word(bytes, 3)};
 }

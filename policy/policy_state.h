@@ -23,6 +23,10 @@ State BeginState(const Policy& policy, std::span<const uint8_t> session,
 void Narrow(State& state, const Policy& policy, std::span<const uint8_t> policy_hash,
             uint64_t opened_ms);
 
+// Whether the time of a session under `policy` is over, though the policy's own is not: another one
+// could begin.
+bool IsOver(const Policy& policy, uint64_t opened_ms, uint64_t now_ms);
+
 // 32 bytes as the kernel holds them.
 Digest ToDigest(std::span<const uint8_t> bytes);
 

@@ -238,6 +238,37 @@ TEST_F(PolicyReload, AFreshGenerationGoesOnWithWhatWasInForce) {
   EXPECT_EQ(Number("policy_epoch"), 2u);
 }
 
+// A session whose window is over is followed by one that has seen as much and may spend no more.
+TEST_F(PolicyReload, TheSuccessorOfASessionInheritsWhatItSawAndWhatIsLeft) {
+  WriteFile(Folder() + "/team.toml",
+            "krux = 1\nname = \"team\"\n[levels]\nread_files = \"always\"\n[paths]\nread = "
+            "[\"${WORK}/**\"]\n[budget]\ncalls = 100\n[window]\nlength = \"2s\"\n");
+  ASSERT_EQ(Start().exit, 0);
+  const auto shown = [this] {
+    const Result<cbor::Value> value = ParseJson(Krux({"session", "show", "-o", "json"}).out);
+    return value && value->map() != nullptr ? *value->map() : cbor::Map();
+  };
+  const auto calls_left = [](const cbor::Map& session) {
+    return *session.Find("left")->map()->Find("calls")->uint();
+  };
+  ASSERT_EQ(Read().exit, 0);
+  const cbor::Map first = shown();
+  const auto end = Clock::now() + std::chrono::seconds(20);
+  cbor::Map now = first;
+  uint64_t calls = 1;
+  while (*now.Find("session") == *first.Find("session") && Clock::now() < end) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(200));
+    ASSERT_EQ(Read().exit, 0) << "the end of a window refuses nobody who opens again";
+    ++calls;
+    now = shown();
+  }
+  EXPECT_NE(*now.Find("session"), *first.Find("session"));
+  EXPECT_EQ(calls_left(now), 100 - calls);
+  const std::string exposure = Krux({"session", "show"}).out;
+  EXPECT_NE(exposure.find("private_data"), std::string::npos) << exposure;
+  EXPECT_EQ(Krux({"audit", "verify"}).exit, 0);
+}
+
 // Reloads, calls, kills and the end all at once: every answer is one of those the documents name,
 // and the log is whole.
 TEST_F(PolicyReload, RacesWithKillsAndTheEnd) {
