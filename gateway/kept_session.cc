@@ -84,6 +84,10 @@ bool SamePlace(const Opening& kept, const Opening& now) {
   return SameOwner(kept, now) && kept.work == now.work && SameInode(kept, now);
 }
 
+bool MayBeSameWork(const Opening& kept, const Opening& now) {
+  return kept.uid == now.uid && (kept.work == now.work || SameInode(kept, now));
+}
+
 bool MayBeSamePlace(const Opening& kept, const Opening& now) {
   return SameOwner(kept, now) && (kept.work == now.work || SameInode(kept, now));
 }

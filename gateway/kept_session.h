@@ -46,5 +46,7 @@ Result<KeptSession> KeptSessionFrom(const cbor::Bytes& id, const cbor::Map& deta
 // The same user works under the same profile in the same directory: by its path, or by what it is.
 bool SamePlace(const Opening& kept, const Opening& now);  // path and inode
 bool MayBeSamePlace(const Opening& kept, const Opening& now);
+// The same user works in the same directory, under whatever profile.
+bool MayBeSameWork(const Opening& kept, const Opening& now);
 
 }  // namespace krux::gateway

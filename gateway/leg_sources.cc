@@ -32,7 +32,7 @@ cbor::Map LegSources(const CallFlow& flow) {
   cbor::Map map;
   if (flow.refusal.has_value() || flow.session == nullptr) return map;
   EachLeg(CountedLegs(flow) & flow.before.exposure(), [&](policy::Exposure leg, size_t bit) {
-    const LegSource& source = flow.session->sources[bit];
+    const LegSource& source = flow.session->seen->sources[bit];
     map.Set(LegNames(leg).front(),
             cbor::Array{source.call.empty() ? cbor::Value() : cbor::Value(source.call),
                         source.seq == 0 ? cbor::Value() : cbor::Value(source.seq),
@@ -44,7 +44,7 @@ cbor::Map LegSources(const CallFlow& flow) {
 std::string WhoBrought(const CallFlow& flow) {
   std::string text;
   EachLeg(CountedLegs(flow), [&](policy::Exposure leg, size_t bit) {
-    const LegSource& source = flow.session->sources[bit];
+    const LegSource& source = flow.session->seen->sources[bit];
     text += (text.empty() ? "; " : ", ") + LegNames(leg).front() + " came with ";
     if ((flow.before.exposure() & leg) == 0) {
       text += "this call";

@@ -210,6 +210,7 @@ Result<void> Pipeline::Bind(CallFlow& flow) {
 
 // 3. What would be built, and what that could touch.
 Result<void> Pipeline::Plan(CallFlow& flow) {
+  krux_step_taint(&flow.session->state.kernel, flow.session->seen->exposure);
   const Session& session = *flow.session;
   const runtime::PlanSession context{.work = session.work,
                                      .session_id = session.id,
@@ -239,6 +240,7 @@ void Pipeline::Decide(CallFlow& flow) {
   flow.decision = limits_.decide(flow.before, flow.plan.call, flow.plan.footprint, flow.now_ms);
   if (!Allowed(flow)) return;
   flow.session->state = flow.decision.next;
+  flow.session->seen->exposure |= flow.session->state.exposure();
   NoteSources(flow, flow.before.exposure());
   Label(flow);
 }

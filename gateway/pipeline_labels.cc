@@ -56,13 +56,13 @@ void Pipeline::NoteSources(CallFlow& flow, policy::Exposure before) {
   Session& session = *flow.session;
   for (size_t bit = 0; bit < kLegs; ++bit) {
     if (((session.state.exposure() & ~before) >> bit & 1) == 0) continue;
-    session.sources[bit] = {flow.id, flow.intent.seq, flow.request.capability};
+    session.seen->sources[bit] = {flow.id, flow.intent.seq, flow.request.capability};
   }
 }
 
 void Pipeline::NoteRecorded(const CallFlow& flow) {
   if (flow.session == nullptr) return;
-  for (LegSource& source : flow.session->sources) {
+  for (LegSource& source : flow.session->seen->sources) {
     if (source.call == flow.id) source.seq = flow.intent.seq;
   }
   if (!flow.labels.empty()) labels_.Recorded(flow.labelled_work, flow.labels);
@@ -100,6 +100,7 @@ void Pipeline::Expose(CallFlow& flow, policy::Exposure legs) {
   const policy::Exposure before = flow.session->state.exposure();
   flow.late_legs |= legs & ~flow.plan.call.contribution;
   krux_step_taint(&flow.session->state.kernel, legs);
+  flow.session->seen->exposure |= legs;
   NoteSources(flow, before);
 }
 

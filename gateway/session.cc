@@ -5,6 +5,7 @@
 
 #include "audit/client.h"
 #include "base/digest.h"
+#include "gateway/lattice.h"
 #include "runtime/plan.h"
 
 namespace krux::gateway {
@@ -43,6 +44,11 @@ Result<std::shared_ptr<Session>> SessionTable::Make(SessionKey key, Opening open
   session->policy = policy::ForWork(std::move(policy), session->work);
   session->opening = std::move(opening);
   session->opening.policy_hash = session->policy_hash;
+  for (const auto& [other_id, other] : by_id_) {
+    if (other->key.uid == session->key.uid && other->key.work_id == session->key.work_id)
+      session->seen = other->seen;
+  }
+  if (session->seen == nullptr) session->seen = std::make_shared<Seen>();
   by_id_[session->id] = session;
   by_key_[session->key] = session;
   return session;
@@ -68,6 +74,21 @@ bool SessionTable::End(const cbor::Bytes& id) {
   it->second->ended = true;
   Remove(*it->second);
   return true;
+}
+
+void SessionTable::JoinKept(Session& session) const {
+  for (const auto& [id, kept] : kept_) {
+    if (MayBeSameWork(kept.opening, session.opening)) Join(*session.seen, kept);
+  }
+}
+
+void Join(Seen& seen, const KeptSession& kept) {
+  seen.exposure |= static_cast<policy::Exposure>(NumberAt(kept.state, kExposureKey));
+  for (const auto& [bit, seq] : kept.since) {
+    if (bit >= kLegs) continue;
+    uint64_t& known = seen.sources[bit].seq;
+    known = known == 0 ? seq : std::min(known, seq);
+  }
 }
 
 std::vector<KeptSession> SessionTable::TakeKept(const Opening& opening) {

@@ -46,6 +46,14 @@ struct LegSource {
 };
 inline constexpr size_t kLegs = 3;
 
+// What all sessions of one user in one WORK have seen together. A client chooses the profile of a
+// call, so that what one of them brings must count for all: otherwise the next profile would be a
+// clean one.
+struct Seen {
+  policy::Exposure exposure = 0;
+  LegSource sources[kLegs];  // by bit of policy::Exposure
+};
+
 struct Session {
   cbor::Bytes id;  // 16 random bytes
   SessionKey key;
@@ -57,7 +65,7 @@ struct Session {
   Opening opening;          // as recorded
   policy::State state;
   std::vector<std::string> endorsed;              // values that the operator gave it
-  LegSource sources[kLegs];                       // by bit of policy::Exposure
+  std::shared_ptr<Seen> seen;                     // never null
   TemplateSlot templates[sandbox::kWorkClasses];  // by sandbox::WorkClass
   // Those of former generations that are still being built, for calls that were decided then.
   std::vector<TemplateSlot> retired;
@@ -68,6 +76,9 @@ struct Session {
   std::string closed;
   bool outgrown = false;  // closed for good: its policy is a longer story than the log takes
 };
+
+// What a session of before had seen, and by which records.
+void Join(Seen& seen, const KeptSession& kept);
 
 class SessionTable {
  public:
@@ -91,6 +102,10 @@ class SessionTable {
   const std::map<cbor::Bytes, KeptSession>& kept() const { return kept_; }
   // Those that the opening goes on with: the one of exactly this place, else all that may be.
   std::vector<KeptSession> TakeKept(const Opening& opening);
+
+  // Joins into what `session` has seen what those of its user in its WORK had that nobody opened
+  // since the gateway started.
+  void JoinKept(Session& session) const;
 
   size_t size() const { return by_id_.size(); }
   size_t CountOf(uid_t uid) const;

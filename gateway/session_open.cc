@@ -23,7 +23,7 @@ KeptSession AsKept(const Session& session) {
       .since = {},
       .policy_text = session.policy.text};
   for (uint64_t bit = 0; bit < kLegs; ++bit) {
-    if (session.sources[bit].seq != 0) kept.since[bit] = session.sources[bit].seq;
+    if (session.seen->sources[bit].seq != 0) kept.since[bit] = session.seen->sources[bit].seq;
   }
   return kept;
 }
@@ -64,6 +64,7 @@ Result<std::shared_ptr<Session>> Gateway::OpenSession(const sandbox::WorkOpened&
     for (const KeptSession& one : kept) sessions_.Keep(one);
     return session;
   }
+  sessions_.JoinKept(**session);
   RecordPolicy(**session);
   RecordOpening(*session, kept);
   return session;
@@ -95,11 +96,7 @@ Result<std::shared_ptr<Session>> Gateway::GoOn(const SessionKey& key, Opening op
       sessions_.Remove(*session);
       return std::unexpected(restricted.error());
     }
-    for (const auto& [bit, seq] : one.since) {
-      if (bit >= kLegs) continue;
-      uint64_t& known = session->sources[bit].seq;
-      known = known == 0 ? seq : std::min(known, seq);
-    }
+    Join(*session->seen, one);
   }
   return session;
 }

@@ -34,7 +34,7 @@ SessionInfo InfoOf(const cbor::Bytes& id, const Opening& opening, cbor::Map stat
 Since SinceOf(const Session& session) {
   Since since;
   for (size_t bit = 0; bit < kLegs; ++bit) {
-    if (session.sources[bit].seq != 0) since[bit] = session.sources[bit].seq;
+    if (session.seen->sources[bit].seq != 0) since[bit] = session.seen->sources[bit].seq;
   }
   return since;
 }

@@ -175,8 +175,26 @@ TEST(Labels, AFileThatWasWrittenTellsTheNextSession) {
   EXPECT_EQ(Input(intents[0], "labels"), nullptr);
   ASSERT_NE(Input(intents[2], "labels"), nullptr) << "before the file is written";
   EXPECT_EQ(Input(intents[2], "work")->bytes()->size(), 16u);
-  EXPECT_FALSE(Has(Read(reader, kWork + "/clean.md"), "untrusted_content"));
-  EXPECT_TRUE(Has(Read(reader), "untrusted_content"));
+  Read(reader, kWork + "/clean.md");
+  Read(reader);
+  const auto reads = world.audit->Drafts(audit::Kind::kIntent);
+  ASSERT_EQ(reads.size(), 5u);
+  EXPECT_EQ(*Input(reads[3], "contribution")->uint(), policy::kPrivateData);
+  EXPECT_EQ(*Input(reads[4], "contribution")->uint(),
+            policy::kPrivateData | policy::kUntrustedContent);
+}
+
+TEST(Exposure, IsOneForAllProfilesOfAUserInOneWorkspace) {
+  FakeWorld world(Settings());
+  Client writer = world.ConnectAndOpen("local_dev"), reader = world.ConnectAndOpen("read_only");
+  EXPECT_FALSE(Has(Read(reader), "untrusted_content"));
+  const Reply ingest = Call(writer, "test.ingest");
+  EXPECT_TRUE(Has(Read(reader), "untrusted_content")) << "another profile is no clean slate";
+  const Reply send = Call(writer, "test.send");
+  EXPECT_EQ(send.verdict, "ask") << "the other session has read private data";
+  EXPECT_NE(send.message.find("untrusted_content came with record " + std::to_string(ingest.seq)),
+            std::string::npos)
+      << send.message;
 }
 
 TEST(Labels, SurviveTheGatewayThatMadeThem) {

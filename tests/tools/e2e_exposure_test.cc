@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "gateway/client/client.h"
 #include "tests/tools/krux_process.h"
 #include "tools/json.h"
 
@@ -70,6 +71,22 @@ class Exposure : public testing::Test {
     return gateway_.Krux(words,
                          {.environment = {"KRUX_LIBEXEC_DIR=" + lib_,
                                           "KRUX_CONFIG=" + gateway_.root() + "/etc/krux.toml"}});
+  }
+
+  // What an operator's `krux session new` does: nothing that was seen so far counts any more.
+  void EndSessions() const {
+    gateway::GatewayPaths paths;
+    paths.owner = geteuid();
+    paths.runtime_dir = gateway_.root() + "/run";
+    paths.state_dir = gateway_.state();
+    paths.gateway_socket = paths.runtime_dir + "/gateway.sock";
+    paths.admin_socket = paths.runtime_dir + "/admin.sock";
+    auto admin = gateway::Client::ConnectAdmin(paths);
+    ASSERT_TRUE(admin.has_value()) << admin.error().message;
+    const auto sessions = admin->Sessions();
+    ASSERT_TRUE(sessions.has_value()) << sessions.error().message;
+    for (const gateway::SessionInfo& one : *sessions)
+      EXPECT_TRUE(admin->EndSession(one.session, "test").has_value());
   }
 
   // The answer of one call in the session of a profile: each profile has one in this WORK.
@@ -150,11 +167,13 @@ TEST_F(Exposure, AnotherOrderAnAttemptAndAProgramCountTheSame) {
   EXPECT_EQ(Verdict(Call("one", {"test.ingest"})), "allow 0");
   EXPECT_EQ(Verdict(Call("one", {"fs.read", "missing"})), "allow 66");
   EXPECT_EQ(Verdict(Call("one", {"test.send"})), "ask 75") << "an attempt counts";
+  EndSessions();
   const cbor::Map cat = Call("two", {"proc.exec", "--", "cat", "file"});
   EXPECT_EQ(Verdict(cat), "allow 0");
   EXPECT_EQ(Text(*cat.Find("stdout")->map(), "text"), "content");
   EXPECT_EQ(Verdict(Call("two", {"test.ingest"})), "allow 0");
   EXPECT_EQ(Verdict(Call("two", {"test.send"})), "ask 75");
+  EndSessions();
   EXPECT_EQ(Verdict(Call("three", {"test.ingest"})), "allow 0");
   EXPECT_EQ(Verdict(Call("three", {"test.send"})), "allow 0") << "it holds nothing private";
   EXPECT_EQ(Verdict(Call("three", {"test.push"})), "ask 75") << "a stranger may have meant it";
@@ -166,6 +185,8 @@ TEST_F(Exposure, AnotherOrderAnAttemptAndAProgramCountTheSame) {
 TEST_F(Exposure, AWrittenFileTellsTheNextSessionAlsoAfterEverythingWasKilled) {
   Call("one", {"test.ingest"});
   EXPECT_EQ(Verdict(Call("one", {"fs.write", "notes", "content=said by a stranger"})), "allow 0");
+  EXPECT_TRUE(Untrusted(Call("two", {"fs.read", "file"}))) << "another profile is no clean slate";
+  EndSessions();
   EXPECT_FALSE(Untrusted(Call("two", {"fs.read", "file"})));
   EXPECT_TRUE(Untrusted(Call("two", {"fs.read", "notes"})));
   // Every daemon dies, and the supervisor with them; what is left is the log.
@@ -180,6 +201,8 @@ TEST_F(Exposure, AWrittenFileTellsTheNextSessionAlsoAfterEverythingWasKilled) {
   for (const pid_t pid : all) {
     if (pid > 1) kill(pid, SIGKILL);
   }
+  EXPECT_TRUE(Untrusted(Call("three", {"fs.read", "file"}))) << "nor is a restart";
+  EndSessions();
   EXPECT_FALSE(Untrusted(Call("three", {"fs.read", "file"}))) << "a new session";
   const cbor::Map read = Call("three", {"fs.read", "notes"});
   EXPECT_EQ(Text(read, "text"), "said by a stranger");
@@ -196,12 +219,16 @@ TEST_F(Exposure, LinksProgramsAndListingsLeadToLabelsToo) {
   const cbor::Map past = Call("one", {"fs.write", "way/notes", "content=x"});
   EXPECT_EQ(Verdict(past), "allow 77") << "its label would hang on another name";
   EXPECT_NE(Text(past, "message").find("dir/notes"), std::string::npos) << Text(past, "message");
+  EndSessions();
   EXPECT_FALSE(Untrusted(Call("two", {"fs.stat", "file"})));
   const cbor::Map read = Call("two", {"fs.read", "link"});
   EXPECT_TRUE(Untrusted(read));
   EXPECT_NE(Record(Number(read, "outcome_seq")).Find("state_after"), nullptr);
+  EndSessions();
   EXPECT_TRUE(Untrusted(Call("three", {"fs.list", "."}))) << "a stranger may have chosen the name";
+  EndSessions();
   EXPECT_TRUE(Untrusted(Call("strict", {"proc.exec", "--", "true"})));
+  EndSessions();
   EXPECT_TRUE(Untrusted(Call("net", {"fs.read", "file"})))
       << "that program could have written it, and could have read what is labelled";
 }
