@@ -1,4 +1,4 @@
-// Those of the eleven defects (tests/policy/nucleus_defects_test.cc) that show at the gateway's
+// Those of the eleven defects (tests/policy/peer_defects_test.cc) that show at the gateway's
 // door: a second way in, a failed call that left no trace in the exposure, an effect before its
 // record.
 #include <filesystem>
@@ -29,7 +29,7 @@ cbor::Map SomeArguments(const runtime::Capability& capability) {
   return arguments;
 }
 
-TEST(NucleusDefects, D6NoCallPassesBesideTheDecision) {
+TEST(PeerDefects, D6NoCallPassesBesideTheDecision) {
   GatewaySettings settings = FakeWorld::Quick();
   static std::atomic<int> asked;
   asked = 0;
@@ -55,7 +55,7 @@ TEST(NucleusDefects, D6NoCallPassesBesideTheDecision) {
   EXPECT_EQ(world.trace.IndexOf("spawn"), -1);
 }
 
-TEST(NucleusDefects, D6OnlyThePipelineAsksForADecision) {
+TEST(PeerDefects, D6OnlyThePipelineAsksForADecision) {
   static const std::regex asks(
       "policy::Decide\\b|\\bkrux_decide\\b|\\bkrux_step_call\\b|\\bDecide\\(state");
   std::vector<std::string> who;
@@ -74,7 +74,7 @@ TEST(NucleusDefects, D6OnlyThePipelineAsksForADecision) {
   EXPECT_EQ(who, std::vector<std::string>{"gateway/pipeline.h"});
 }
 
-TEST(NucleusDefects, D9ACallThatFailsHasSeenAsMuchAsOneThatWorks) {
+TEST(PeerDefects, D9ACallThatFailsHasSeenAsMuchAsOneThatWorks) {
   FakeWorld world;
   Client client = world.ConnectAndOpen();
   world.spawn->fail_spawn = true;
@@ -84,7 +84,7 @@ TEST(NucleusDefects, D9ACallThatFailsHasSeenAsMuchAsOneThatWorks) {
   EXPECT_EQ(reply->exposure, std::vector<std::string>{"private_data"});
 }
 
-TEST(NucleusDefects, D11NothingHappensBeforeItsRecordIsDurable) {
+TEST(PeerDefects, D11NothingHappensBeforeItsRecordIsDurable) {
   FakeWorld world;
   Client client = world.ConnectAndOpen();
   world.audit->hold_intents = true;

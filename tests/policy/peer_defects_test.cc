@@ -1,6 +1,6 @@
 // Eleven defects that another engine with green proofs shipped, each where krux would have it. D6,
 // D9 and the second half of D11 are seen through the gateway:
-// tests/gateway/nucleus_defects_test.cc.
+// tests/gateway/peer_defects_test.cc.
 #include <gtest/gtest.h>
 
 #include <filesystem>
@@ -107,7 +107,7 @@ Policy EverythingAlways() {
   return policy;
 }
 
-TEST(NucleusDefects, D1AnEmptyListIsNothingAndTwoDisjointOnesMeetInNothing) {
+TEST(PeerDefects, D1AnEmptyListIsNothingAndTwoDisjointOnesMeetInNothing) {
   const Policy nothing = Parsed(Reading("[]"));
   const Policy sources = Parsed(Reading("[\"${WORK}/src/**\"]"));
   const Policy documents = Parsed(Reading("[\"${WORK}/docs/**\"]"));
@@ -125,7 +125,7 @@ TEST(NucleusDefects, D1AnEmptyListIsNothingAndTwoDisjointOnesMeetInNothing) {
   }
 }
 
-TEST(NucleusDefects, D2EveryLineOfAPolicyIsInTheBytesThatAreHashedAndWhatTheyMeanComesBack) {
+TEST(PeerDefects, D2EveryLineOfAPolicyIsInTheBytesThatAreHashedAndWhatTheyMeanComesBack) {
   std::vector<std::string> bodies{""};
   for (const std::string_view dimension : DimensionNames()) {
     bodies.push_back("[levels]\n" + std::string(dimension) + " = \"low_risk\"\n");
@@ -153,7 +153,7 @@ TEST(NucleusDefects, D2EveryLineOfAPolicyIsInTheBytesThatAreHashedAndWhatTheyMea
 // The extracted model is the oracle of krux_step_call (verification/diff); this is the last step to
 // what the gateway calls. The pinned answers are those where the other engine's two functions
 // differed: low_risk with a risk, and programs that can read what is private.
-TEST(NucleusDefects, D3TheFunctionThatIsProvedIsTheOneThatDecides) {
+TEST(PeerDefects, D3TheFunctionThatIsProvedIsTheOneThatDecides) {
   size_t calls = 0;
   for (uint64_t run = 0; run < 50; ++run) {
     diff::Machine machine(diff::Shipped());
@@ -189,7 +189,7 @@ TEST(NucleusDefects, D3TheFunctionThatIsProvedIsTheOneThatDecides) {
 
 // run(cat key), fetch, push: there it was allow, allow, allow, because what the gate counted was
 // more than what was recorded.
-TEST(NucleusDefects, D4WhatTheGateCountsIsWhatIsRecorded) {
+TEST(PeerDefects, D4WhatTheGateCountsIsWhatIsRecorded) {
   const auto profile = FindProfile("local_dev");
   ASSERT_TRUE(profile.has_value());
   const runtime::Plan program =
@@ -231,7 +231,7 @@ TEST(NucleusDefects, D4WhatTheGateCountsIsWhatIsRecorded) {
 
 // There web_fetch was a way out in one file and none in another. Here a hole to the outside is one,
 // whatever the call says of itself.
-TEST(NucleusDefects, D5WhatReachesTheNetworkIsAWayOutForEveryDimension) {
+TEST(PeerDefects, D5WhatReachesTheNetworkIsAWayOutForEveryDimension) {
   const State state = BeginState(EverythingAlways(), {}, {}, 0);
   Footprint hole;
   hole.network = true;
@@ -259,7 +259,7 @@ TEST(NucleusDefects, D5WhatReachesTheNetworkIsAWayOutForEveryDimension) {
 // There a claim said "machine-proved" and its own counterexample refuted it. Here what is claimed
 // names what stands in the tree, nothing is admitted, and the refuted theorem stays as its
 // negation.
-TEST(NucleusDefects, D7NoClaimRestsOnNothing) {
+TEST(PeerDefects, D7NoClaimRestsOnNothing) {
   const auto claims = verification::ReadClaims(KRUX_SOURCE_DIR);
   ASSERT_TRUE(claims.has_value()) << claims.error().message;
   size_t files = 0;
@@ -277,7 +277,7 @@ TEST(NucleusDefects, D7NoClaimRestsOnNothing) {
   EXPECT_NE(model.find("Lemma nu_not_monotone"), std::string::npos);
 }
 
-TEST(NucleusDefects, D8TheTableOfDimensionsIsWrittenOnce) {
+TEST(PeerDefects, D8TheTableOfDimensionsIsWrittenOnce) {
   for (const auto& [path, text] : ShippedSources()) {
     if (path == "policy/kernel/tables.def") continue;
     size_t named = 0;
@@ -292,7 +292,7 @@ TEST(NucleusDefects, D8TheTableOfDimensionsIsWrittenOnce) {
   }
 }
 
-TEST(NucleusDefects, D9AnObligationAsksWhateverTheExposure) {
+TEST(PeerDefects, D9AnObligationAsksWhateverTheExposure) {
   Policy policy = EverythingAlways();
   policy.obligations = 1 << static_cast<int>(Dimension::kGitPush);
   for (int exposure = 0; exposure < 8; ++exposure) {
@@ -303,7 +303,7 @@ TEST(NucleusDefects, D9AnObligationAsksWhateverTheExposure) {
   }
 }
 
-TEST(NucleusDefects, D10ChildrenShareOneBudgetAndNoneGetsTheWhole) {
+TEST(PeerDefects, D10ChildrenShareOneBudgetAndNoneGetsTheWhole) {
   const uint64_t limits[KRUX_BUDGETS] = {100, 100, 100, 100, 100, 100, 100, 100};
   const uint64_t share[KRUX_BUDGETS] = {40, 40, 40, 40, 40, 40, 40, 40};
   const uint64_t id[4] = {1};
@@ -322,7 +322,7 @@ TEST(NucleusDefects, D10ChildrenShareOneBudgetAndNoneGetsTheWhole) {
   }
 }
 
-TEST(NucleusDefects, D11NoClockIsReadWhereItIsDecided) {
+TEST(PeerDefects, D11NoClockIsReadWhereItIsDecided) {
   static const std::regex clock(
       "\\b(clock_gettime|gettimeofday|time\\s*\\(|system_clock|steady_clock|__rdtsc|timespec_get)");
   for (const auto& [path, text] : ShippedSources()) {
