@@ -1,5 +1,6 @@
 // The events of the pipeline: what krux-auditd, krux-spawnd, clients and the clock say to a
 // CallFlow.
+#include <cerrno>
 #include <iterator>
 #include <utility>
 #include <variant>
@@ -13,6 +14,15 @@ namespace {
 
 constexpr uint64_t kNsPerMs = 1'000'000;
 constexpr uint64_t kSlowStartNs = 100 * kNsPerMs;
+
+// What a call was to be given in WORK besides WORK itself, in words.
+std::string TreesBelow(const std::string& work, const sandbox::Spec& spec) {
+  std::string trees;
+  for (const sandbox::PathRule& rule : spec.landlock) {
+    if (rule.path.starts_with(work + "/")) trees += (trees.empty() ? "`" : ", `") + rule.path + "`";
+  }
+  return trees;
+}
 
 }  // namespace
 
@@ -250,6 +260,14 @@ void Pipeline::OnSandboxFailed(CallFlow& flow, const Error& error, const std::st
     End(flow, {audit::Status::kUnknown, ExitCode::kInternal, error.sys_errno,
                "the sandbox was lost while the call ran: " + error.message +
                    "; what it did until then stays"});
+    return;
+  }
+  if (const std::string trees = TreesBelow(flow.session->work, flow.plan.spec);
+      layer == "landlock" && error.sys_errno == ENOENT && !trees.empty()) {
+    End(flow, {audit::Status::kSetupFailed, ExitCode::kNotFound, error.sys_errno,
+               "the policy gives programs " + trees +
+                   ", and not all of that is there; make it, and "
+                   "call again; nothing ran"});
     return;
   }
   std::string reason = layer.empty() ? error.message : "layer `" + layer + "`: " + error.message;

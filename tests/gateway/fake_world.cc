@@ -184,11 +184,12 @@ void FakeSpawnd::Handle(sandbox::wire::Request request) {
                           {}});
     }
     if (fail_spawn) {
-      return Send(sandbox::Failed{0,
-                                  spawned->spec.call_id,
-                                  {ExitCode::kSandbox, 0, "landlock", "not what was asked for"},
-                                  "landlock",
-                                  {}});
+      return Send(
+          sandbox::Failed{0,
+                          spawned->spec.call_id,
+                          {ExitCode::kSandbox, fail_errno, "landlock", "not what was asked for"},
+                          "landlock",
+                          {}});
     }
     if (!hold_ready) return BeReady(spec.call_id);
     held_ready_.push_back(spec.call_id);

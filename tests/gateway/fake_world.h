@@ -116,6 +116,7 @@ class FakeSpawnd {
   std::atomic<bool> fail_template{false};
   std::atomic<bool> hold_template{false};  // answers only at ReleaseTemplates()
   std::atomic<bool> fail_spawn{false};     // Failed with layer "landlock"
+  std::atomic<int> fail_errno{0};          // and this errno
   std::atomic<int> stale{0};               // so many spawns fail because masks are gone
   std::atomic<bool> lose_masks{false};     // a secret comes in sight after Go
   std::atomic<bool> hold_ready{false};

@@ -171,6 +171,19 @@ TEST(Pipeline, AFailedLayerIs71NamesTheLayerAndIsRecordedAsSetupFailed) {
   EXPECT_EQ(StatusOf(outcomes[0]), Code(audit::Status::kSetupFailed));
 }
 
+TEST(Pipeline, ATreeThatThePolicyGivesAndThatIsNotThereIsNamed) {
+  FakeWorld world;
+  Client client = world.ConnectAndOpen("test_runner");
+  world.spawn->fail_spawn = true;
+  world.spawn->fail_errno = ENOENT;
+  const auto run = client.Call("proc.exec", {{"argv", cbor::Array{"make", "test"}}});
+  ASSERT_TRUE(run.has_value());
+  EXPECT_EQ(run->code, ExitCode::kNotFound) << run->message;
+  EXPECT_NE(run->message.find("`" + std::string(FakeWorld::kWork) + "/build`"), std::string::npos)
+      << run->message;
+  EXPECT_EQ(Read(client)->code, ExitCode::kSandbox) << "WORK itself is no such tree";
+}
+
 TEST(Pipeline, AFailedTemplateIs71AndTriedAgainByTheNextCall) {
   FakeWorld world;
   Client client = world.ConnectAndOpen();
