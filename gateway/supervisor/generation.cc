@@ -215,8 +215,15 @@ void Generation::OnExit(Role role) {
   // does not go.
   killed_ |= status > 128 && status != 128 + SIGTERM && !escalated_;
   if (!ending_) {
+    follower_only_ = status == 0;
     callbacks_.on_death(role, status);
     return;
+  }
+  // A daemon whose channel closes leaves with 0, and may be gone for good before the one that
+  // closed it (do_exit closes descriptors first): the one with something to say is the reason.
+  if (follower_only_ && status != 0 && status != 128 + SIGTERM && !escalated_) {
+    follower_only_ = false;
+    callbacks_.on_death(role, status);
   }
   if (role == kKruxd && !others_told_) EndOthers();
   if (!AnyRunning()) {

@@ -53,7 +53,8 @@ class Generation {
     std::function<void(Role role)> on_silent;  // kruxd says that it says nothing any more
     std::function<void(uint64_t tag)> on_reload;
     std::function<void(uint64_t epoch)> on_in_force;
-    // A daemon ended that nobody asked to end. `status`: exit status, or 128 + signal.
+    // A daemon ended that nobody asked to end. `status`: exit status, or 128 + signal. Twice where
+    // the first had nothing to say and a later one has.
     std::function<void(Role role, int status)> on_death;
     // All four are gone.
     std::function<void()> on_ended;
@@ -106,6 +107,7 @@ class Generation {
   bool others_told_ = false;
   bool escalated_ = false;
   bool killed_ = false;
+  bool follower_only_ = false;  // the first to end said nothing
 };
 
 }  // namespace krux::gateway
