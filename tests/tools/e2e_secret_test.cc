@@ -115,8 +115,7 @@ TEST_P(SecretTest, OneThatIsReplacedWhileAProgramRunsEndsIt) {
   caller.join();
   EXPECT_EQ(ran.exit, 1);
   EXPECT_EQ(ran.out, "") << "what it printed is withheld";
-  EXPECT_NE(ran.err.find("`" + Path(".env") + "` is secret ("), std::string::npos)
-      << ran.err;
+  EXPECT_NE(ran.err.find("`" + Path(".env") + "` is secret ("), std::string::npos) << ran.err;
   EXPECT_NE(ran.err.find("made or replaced while programs could see it"), std::string::npos);
   EXPECT_EQ(Losses(), 1u);
   EXPECT_EQ(Exec({"cat", ".env"}).out, "");
