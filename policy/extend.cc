@@ -38,11 +38,7 @@ Result<void> CheckLevels(const Policy& parent, const Policy& child) {
 }
 
 Result<void> CheckScopes(const Policy& parent, const Policy& child) {
-  static constexpr Scope Policy::* kScopes[] = {
-      &Policy::capabilities, &Policy::read_paths, &Policy::write_paths, &Policy::public_paths,
-      &Policy::exec,         &Policy::hosts,      &Policy::exact_urls,  &Policy::refs,
-      &Policy::secret_names, &Policy::mcp_tools};
-  for (Scope Policy::* scope : kScopes) {
+  for (Scope Policy::* scope : kPolicyScopes) {
     for (const Clause& wide : (parent.*scope).clauses) {
       const Pattern* outside = FirstOutside(wide, (child.*scope).clauses.at(0));
       if (outside != nullptr)

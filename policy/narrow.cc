@@ -7,11 +7,6 @@
 namespace krux::policy {
 namespace {
 
-constexpr Scope Policy::* kScopes[] = {
-    &Policy::capabilities, &Policy::read_paths, &Policy::write_paths, &Policy::public_paths,
-    &Policy::exec,         &Policy::hosts,      &Policy::exact_urls,  &Policy::refs,
-    &Policy::secret_names, &Policy::mcp_tools};
-
 using Spelling = std::pair<bool, const std::vector<std::string>*>;
 
 bool Before(const Spelling& a, const Spelling& b) {
@@ -96,7 +91,7 @@ bool Within(const Policy& narrow, const Policy& wide) {
   for (int i = 0; i < kBudgets; ++i) {
     if (budget[i].value > wide.budget[i].value) return false;
   }
-  for (Scope Policy::* scope : kScopes) {
+  for (Scope Policy::* scope : kPolicyScopes) {
     if (!ScopeWithin(narrow.*scope, wide.*scope)) return false;
   }
   return (wide.authority.required_layers & ~authority.required_layers) == 0 &&
@@ -114,7 +109,7 @@ Policy AfterReload(const Policy& current, const Policy& wanted) {
   if (Within(wanted, current)) return wanted;
   if (Within(current, wanted)) return current;
   Policy both = Meet(current, wanted);
-  for (Scope Policy::* scope : kScopes) DropIdle(both.*scope);
+  for (Scope Policy::* scope : kPolicyScopes) DropIdle(both.*scope);
   return both;
 }
 

@@ -84,11 +84,6 @@ std::vector<T> Union(const std::vector<T>& a, const std::vector<T>& b) {
   return both;
 }
 
-constexpr Scope Policy::* kScopes[] = {
-    &Policy::capabilities, &Policy::read_paths, &Policy::write_paths, &Policy::public_paths,
-    &Policy::exec,         &Policy::hosts,      &Policy::exact_urls,  &Policy::refs,
-    &Policy::secret_names, &Policy::mcp_tools};
-
 }  // namespace
 
 Policy Meet(const Policy& ceiling, const Policy& policy) {
@@ -99,7 +94,7 @@ Policy Meet(const Policy& ceiling, const Policy& policy) {
   MeetObligations(ceiling, policy, both);
   both.trifecta = Lower(ceiling.trifecta, policy.trifecta);
   both.trusted_action = Lower(ceiling.trusted_action, policy.trusted_action);
-  for (Scope Policy::* scope : kScopes) both.*scope = Meet(ceiling.*scope, policy.*scope);
+  for (Scope Policy::* scope : kPolicyScopes) both.*scope = Meet(ceiling.*scope, policy.*scope);
   both.sensitive_paths = Union(ceiling.sensitive_paths, policy.sensitive_paths);
   both.secret_paths = UniteSecrets(ceiling.secret_paths, policy.secret_paths);
   both.rules = Union(ceiling.rules, policy.rules);

@@ -94,6 +94,12 @@ struct Policy {
   std::string text;
 };
 
+// Every scope of a policy: what meets, compares or checks policies goes through all of them.
+inline constexpr Scope Policy::* kPolicyScopes[] = {
+    &Policy::capabilities, &Policy::read_paths, &Policy::write_paths, &Policy::public_paths,
+    &Policy::exec,         &Policy::hosts,      &Policy::exact_urls,  &Policy::refs,
+    &Policy::secret_names, &Policy::mcp_tools};
+
 // A file that `extends` may name, beside the shipped ones: an operator's own.
 struct PolicySource {
   std::string name;  // as the file itself says
