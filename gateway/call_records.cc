@@ -163,9 +163,7 @@ audit::Outcome OutcomeOf(const CallFlow& flow) {
   outcome.exit_code = ToInt(flow.ending->code);
   outcome.detail = flow.ending->detail;
   outcome.reason = Clip(flow.ending->reason, 512);
-  if (flow.late_legs != 0)
-    outcome.state_after =
-        StateLattice(flow.session->state, flow.session->opening.policy_epoch, flow.session->locked);
+  if (flow.late_legs != 0) outcome.state_after = StateLattice(*flow.session);
   outcome.budget_before = BudgetLattice(flow.before_cost);
   outcome.budget_after = BudgetLattice(flow.session->state);
   if (flow.done.has_value()) {

@@ -210,6 +210,7 @@ Result<void> Pipeline::Bind(CallFlow& flow) {
 
 // 3. What would be built, and what that could touch.
 Result<void> Pipeline::Plan(CallFlow& flow) {
+  // What another session of this user saw here counts for the plan and for the decision.
   krux_step_taint(&flow.session->state.kernel, flow.session->seen->exposure);
   const Session& session = *flow.session;
   const runtime::PlanSession context{.work = session.work,

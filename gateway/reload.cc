@@ -193,13 +193,10 @@ void Gateway::Withdraw(Session& session, const std::string& reason) {
 
 // What a gateway after this one needs to go on with it.
 void Gateway::RecordChange(const Session& session, const char* event) {
-  const uint64_t epoch = session.opening.policy_epoch;
-  audit_.Append(
-      audit::SessionDraft(
-          session.id, event,
-          OpeningDetails(session.opening, StateLattice(session.state, epoch, session.locked),
-                         BudgetLattice(session.state))),
-      [](const Appended&) {});
+  audit_.Append(audit::SessionDraft(session.id, event,
+                                    OpeningDetails(session.opening, StateLattice(session),
+                                                   BudgetLattice(session.state))),
+                [](const Appended&) {});
 }
 
 }  // namespace krux::gateway

@@ -82,6 +82,18 @@ void SessionTable::JoinKept(Session& session) const {
   }
 }
 
+cbor::Map StateLattice(const Session& session) {
+  return StateLattice(session.state, session.opening.policy_epoch, session.locked);
+}
+
+Since SinceOf(const Session& session) {
+  Since since;
+  for (size_t bit = 0; bit < kLegs; ++bit) {
+    if (session.seen->sources[bit].seq != 0) since[bit] = session.seen->sources[bit].seq;
+  }
+  return since;
+}
+
 void Join(Seen& seen, const KeptSession& kept) {
   seen.exposure |= static_cast<policy::Exposure>(NumberAt(kept.state, kExposureKey));
   for (const auto& [bit, seq] : kept.since) {

@@ -77,6 +77,11 @@ struct Session {
   bool outgrown = false;  // closed for good: its policy is a longer story than the log takes
 };
 
+// A session as its records have it: what docs/AUDIT_FORMAT.md calls its state, and which record
+// brought which leg, as far as that is durable.
+cbor::Map StateLattice(const Session& session);
+Since SinceOf(const Session& session);
+
 // What a session of before had seen, and by which records.
 void Join(Seen& seen, const KeptSession& kept);
 

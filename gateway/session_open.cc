@@ -15,17 +15,12 @@ constexpr uint64_t kNsPerMs = 1'000'000;
 
 // A session at work as the next gateway would find it in the log.
 KeptSession AsKept(const Session& session) {
-  KeptSession kept{
-      .id = session.id,
-      .opening = session.opening,
-      .state = StateLattice(session.state, session.opening.policy_epoch, session.locked),
-      .budget = BudgetLattice(session.state),
-      .since = {},
-      .policy_text = session.policy.text};
-  for (uint64_t bit = 0; bit < kLegs; ++bit) {
-    if (session.seen->sources[bit].seq != 0) kept.since[bit] = session.seen->sources[bit].seq;
-  }
-  return kept;
+  return {.id = session.id,
+          .opening = session.opening,
+          .state = StateLattice(session),
+          .budget = BudgetLattice(session.state),
+          .since = SinceOf(session),
+          .policy_text = session.policy.text};
 }
 
 }  // namespace
@@ -142,9 +137,7 @@ void Gateway::RecordPolicy(const Session& session) {
 void Gateway::RecordOpening(const std::shared_ptr<Session>& session,
                             const std::vector<KeptSession>& kept) {
   const cbor::Map details =
-      OpeningDetails(session->opening,
-                     StateLattice(session->state, session->opening.policy_epoch, session->locked),
-                     BudgetLattice(session->state));
+      OpeningDetails(session->opening, StateLattice(*session), BudgetLattice(session->state));
   const bool resumed = !kept.empty() && kept.front().id == session->id;
   audit_.Append(audit::SessionDraft(session->id, resumed ? "resumed" : "opened", details),
                 [this, session, kept](const Appended& appended) {

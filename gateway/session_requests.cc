@@ -31,19 +31,9 @@ SessionInfo InfoOf(const cbor::Bytes& id, const Opening& opening, cbor::Map stat
   return info;
 }
 
-Since SinceOf(const Session& session) {
-  Since since;
-  for (size_t bit = 0; bit < kLegs; ++bit) {
-    if (session.seen->sources[bit].seq != 0) since[bit] = session.seen->sources[bit].seq;
-  }
-  return since;
-}
-
 SessionInfo InfoOf(const Session& session) {
-  SessionInfo info =
-      InfoOf(session.id, session.opening,
-             StateLattice(session.state, session.opening.policy_epoch, session.locked),
-             BudgetLattice(session.state), SinceOf(session));
+  SessionInfo info = InfoOf(session.id, session.opening, StateLattice(session),
+                            BudgetLattice(session.state), SinceOf(session));
   info.active = true;
   return info;
 }
