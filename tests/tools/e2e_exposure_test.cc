@@ -75,13 +75,7 @@ class Exposure : public testing::Test {
 
   // What an operator's `krux session new` does: nothing that was seen so far counts any more.
   void EndSessions() const {
-    gateway::GatewayPaths paths;
-    paths.owner = geteuid();
-    paths.runtime_dir = gateway_.root() + "/run";
-    paths.state_dir = gateway_.state();
-    paths.gateway_socket = paths.runtime_dir + "/gateway.sock";
-    paths.admin_socket = paths.runtime_dir + "/admin.sock";
-    auto admin = gateway::Client::ConnectAdmin(paths);
+    auto admin = gateway::Client::ConnectAdmin(gateway_.Paths());
     ASSERT_TRUE(admin.has_value()) << admin.error().message;
     const auto sessions = admin->Sessions();
     ASSERT_TRUE(sessions.has_value()) << sessions.error().message;

@@ -76,16 +76,6 @@ class PolicyReload : public testing::Test {
     return epochs;
   }
 
-  gateway::GatewayPaths Paths() const {
-    gateway::GatewayPaths paths;
-    paths.owner = geteuid();
-    paths.runtime_dir = gateway_.root() + "/run";
-    paths.state_dir = gateway_.state();
-    paths.gateway_socket = paths.runtime_dir + "/gateway.sock";
-    paths.admin_socket = paths.runtime_dir + "/admin.sock";
-    return paths;
-  }
-
   const PrivateGateway gateway_;
 };
 
@@ -118,7 +108,7 @@ TEST_F(PolicyReload, TwentyTimesAThousandRulesUnderLoadAndNoCallIsRefused) {
   std::vector<std::thread> clients;
   for (int i = 0; i < kClients; ++i) {
     clients.emplace_back([&] {
-      auto client = gateway::Client::Connect(Paths());
+      auto client = gateway::Client::Connect(gateway_.Paths());
       ASSERT_TRUE(client.has_value()) << client.error().message;
       const auto work = gateway::ChooseWork(gateway_.work());
       ASSERT_TRUE(client->Open(*work, "team").has_value());
@@ -132,7 +122,7 @@ TEST_F(PolicyReload, TwentyTimesAThousandRulesUnderLoadAndNoCallIsRefused) {
       }
     });
   }
-  auto admin = gateway::Client::ConnectAdmin(Paths());
+  auto admin = gateway::Client::ConnectAdmin(gateway_.Paths());
   ASSERT_TRUE(admin.has_value()) << admin.error().message;
   double slowest_ms = 0;
   for (int version = 1; version <= kReloads; ++version) {
@@ -279,7 +269,7 @@ TEST_F(PolicyReload, RacesWithKillsAndTheEnd) {
   std::thread operators([&] {
     for (int i = 0; !stop; ++i) {
       WriteTeam(i % 3 == 0 ? "allways" : i % 3 == 1 ? "always" : "low_risk");
-      auto admin = gateway::Client::ConnectAdmin(Paths());
+      auto admin = gateway::Client::ConnectAdmin(gateway_.Paths());
       const auto reply = admin ? admin->Reload() : std::unexpected(admin.error());
       if (reply) ++reloaded;
       if (!reply && reply.error().code != ExitCode::kUnreachable &&

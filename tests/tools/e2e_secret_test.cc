@@ -20,26 +20,6 @@ namespace {
 namespace fs = std::filesystem;
 constexpr uid_t kSomebody = 61237;
 
-// The programs where an ordinary user can start them: a build tree may lie in somebody's home.
-class Programs {
- public:
-  Programs() : folder_("/tmp/krux-secret-programs-" + std::to_string(getpid())) {
-    fs::create_directory(folder_);
-    chmod(folder_.c_str(), 0755);
-    const auto from = fs::path(KruxProgram()).parent_path();
-    for (const char* name : {"krux", "kruxd", "krux-auditd", "krux-mountd", "krux-spawnd"})
-      fs::copy_file(from / name, folder_ / fs::path(name));
-  }
-  ~Programs() {
-    std::error_code ignored;
-    fs::remove_all(folder_, ignored);
-  }
-  std::string krux() const { return folder_ + "/krux"; }
-
- private:
-  std::string folder_;
-};
-
 class SecretTest : public testing::TestWithParam<bool> {
  protected:
   void SetUp() override {

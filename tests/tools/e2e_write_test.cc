@@ -40,26 +40,6 @@ cbor::Value At(const cbor::Map& map, const std::vector<const char*>& keys) {
   return *found;
 }
 
-// The programs where an ordinary user can start them: a build tree may lie in somebody's home.
-class Programs {
- public:
-  Programs() : folder_("/tmp/krux-programs-" + std::to_string(getpid())) {
-    std::filesystem::create_directory(folder_);
-    chmod(folder_.c_str(), 0755);
-    const auto from = std::filesystem::path(KruxProgram()).parent_path();
-    for (const char* name : {"krux", "kruxd", "krux-auditd", "krux-mountd", "krux-spawnd"})
-      std::filesystem::copy_file(from / name, folder_ / std::filesystem::path(name));
-  }
-  ~Programs() {
-    std::error_code ignored;
-    std::filesystem::remove_all(folder_, ignored);
-  }
-  std::string krux() const { return folder_ + "/krux"; }
-
- private:
-  std::string folder_;
-};
-
 class WriteTest : public testing::TestWithParam<bool> {
  protected:
   void SetUp() override {

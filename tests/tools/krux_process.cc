@@ -155,6 +155,29 @@ std::string ReadFile(const std::string& path) {
   return text.str();
 }
 
+Programs::Programs() : folder_("/tmp/krux-programs-" + std::to_string(getpid())) {
+  std::filesystem::create_directory(folder_);
+  chmod(folder_.c_str(), 0755);
+  const auto from = std::filesystem::path(KruxProgram()).parent_path();
+  for (const char* name : {"krux", "kruxd", "krux-auditd", "krux-mountd", "krux-spawnd"})
+    std::filesystem::copy_file(from / name, folder_ / std::filesystem::path(name));
+}
+
+Programs::~Programs() {
+  std::error_code ignored;
+  std::filesystem::remove_all(folder_, ignored);
+}
+
+gateway::GatewayPaths PrivateGateway::Paths() const {
+  gateway::GatewayPaths paths;
+  paths.owner = owner_.value_or(geteuid());
+  paths.runtime_dir = root_ + "/run";
+  paths.state_dir = state();
+  paths.gateway_socket = paths.runtime_dir + "/gateway.sock";
+  paths.admin_socket = paths.runtime_dir + "/admin.sock";
+  return paths;
+}
+
 PrivateGateway::PrivateGateway(std::optional<uid_t> owner, std::string program)
     : owner_(owner), program_(std::move(program)), root_("/tmp/krux-test-XXXXXX") {
   if (mkdtemp(root_.data()) == nullptr) abort();

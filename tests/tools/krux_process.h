@@ -11,6 +11,8 @@
 #include <string>
 #include <vector>
 
+#include "gateway/client/paths.h"
+
 namespace krux::tools {
 
 struct Ran {
@@ -40,6 +42,19 @@ std::string NeedsDegraded();
 void WriteFile(const std::string& path, const std::string& content);
 std::string ReadFile(const std::string& path);
 
+// The programs where an ordinary user can start them: a build tree may lie in somebody's home.
+class Programs {
+ public:
+  Programs();
+  ~Programs();
+  Programs(const Programs&) = delete;
+  Programs& operator=(const Programs&) = delete;
+  std::string krux() const { return folder_ + "/krux"; }
+
+ private:
+  std::string folder_;
+};
+
 class PrivateGateway {
  public:
   // `owner`: the whole of it belongs to, and runs as, that user.
@@ -53,6 +68,9 @@ class PrivateGateway {
   std::string work() const { return root_ + "/work"; }
   std::string state() const { return root_ + "/state"; }
   std::string Path(const std::string& name) const { return work() + "/" + name; }
+
+  // Where a client of the protocol itself finds it.
+  gateway::GatewayPaths Paths() const;
 
   // Runs krux in WORK; `call` and `gateway start` get --allow-degraded where this machine needs it.
   Ran Krux(std::vector<std::string> words, RunOptions options = {}) const;
